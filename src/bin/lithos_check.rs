@@ -1,0 +1,7 @@
+//! `lithos_check`: says whether the configs will work. All of it is in [`lithos::check`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    lithos::check::main()
+}

@@ -1,0 +1,8 @@
+//! `lithos_clean`: finds and removes images that nothing uses. All of it is in
+//! [`lithos::clean`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    lithos::clean::main()
+}

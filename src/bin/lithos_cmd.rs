@@ -1,0 +1,7 @@
+//! `lithos_cmd`: runs a command in the foreground. All of it is in [`lithos::cmd`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    lithos::cmd::main()
+}

@@ -1,0 +1,7 @@
+//! `lithos_switch`: puts a new process config in place. All of it is in [`lithos::switch`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    lithos::switch::main()
+}

@@ -1,0 +1,598 @@
+//! Every key, read with a value that is not its default, in both spellings.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::source;
+use crate::config::container::{
+    Choice, Container, ContainerKind, HostsFile, ResolvConf, SecretMap, TcpPort, Variable, Volume,
+    read_container, read_secrets_file,
+};
+use crate::config::ip_network::IpNetwork;
+use crate::config::master::{Controller, Master, read_master};
+use crate::config::process::{Kind, Process, read_processes};
+use crate::config::sandbox::{BridgedNetwork, Limits, Sandbox, read_sandbox};
+use crate::config::units::{Cores, IdMap, LogLevel, Range};
+use crate::problem::{Problem, Source};
+
+type Read<T> = fn(&std::sync::Arc<Source>) -> (Option<T>, Vec<Problem>);
+
+fn read<T>(reader: Read<T>, text: &str) -> T {
+    let (document, problems) = reader(&source(text));
+    assert_eq!(problems, [], "{}", problems[0].render(false));
+    document.unwrap()
+}
+
+/// The document with its keys in snake_case.
+fn snake_case(text: &str) -> String {
+    let snake = |line: &str| match line.split_once(':') {
+        Some((key, value)) if !key.contains(['{', '/']) => {
+            let name = key.trim_start_matches([' ', '-']);
+            let before = &key[..key.len() - name.len()];
+            format!("{before}{}:{value}\n", name.replace('-', "_"))
+        }
+        _ => format!("{line}\n"),
+    };
+    text.lines().map(snake).collect()
+}
+
+fn in_both_spellings<T: PartialEq + std::fmt::Debug>(reader: Read<T>, text: &str, expected: T) {
+    assert_eq!(read(reader, text), expected);
+    let snake = snake_case(text);
+    assert_ne!(snake, text);
+    assert_eq!(read(reader, &snake), expected);
+}
+
+fn strings<const N: usize>(pairs: [(&str, &str); N]) -> BTreeMap<String, String> {
+    pairs.map(|(k, v)| (k.to_owned(), v.to_owned())).into()
+}
+
+#[test]
+fn reads_every_key_of_a_master_config() {
+    let text = "
+sandboxes-dir: /a/sandboxes
+processes-dir: ../processes
+runtime-dir: /run/other
+state-dir: records
+mount-dir: mount/point
+devfs-dir: /srv/dev
+cgroup-name: other.slice/lithos
+cgroup-controllers: [io, blkio, name, cpuacct, cpu, memory, pids]
+default-log-dir: /log
+config-log-dir: /log/config
+stdio-log-dir: /log/stdio
+log-file: other.log
+log-level: debug
+syslog-facility: local0
+metrics-listen: '127.0.0.1:9100'
+syslog-app-name: other
+";
+    let expected = Master {
+        sandboxes_dir: "/a/sandboxes".into(),
+        processes_dir: "../processes".into(),
+        runtime_dir: "/run/other".into(),
+        state_dir: "records".into(),
+        mount_dir: "mount/point".into(),
+        devfs_dir: Some("/srv/dev".into()),
+        cgroup_name: Some("other.slice/lithos".into()),
+        cgroup_controllers: vec![
+            Controller::Io,
+            Controller::Io,
+            Controller::Name,
+            Controller::Cpuacct,
+            Controller::Cpu,
+            Controller::Memory,
+            Controller::Pids,
+        ],
+        default_log_dir: "/log".into(),
+        config_log_dir: Some("/log/config".into()),
+        stdio_log_dir: "/log/stdio".into(),
+        log_file: "other.log".into(),
+        log_level: LogLevel::Debug,
+        syslog_facility: Some("local0".into()),
+        metrics_listen: Some("127.0.0.1:9100".parse().unwrap()),
+        syslog_app_name: "other".into(),
+    };
+    in_both_spellings(read_master, text, expected);
+    assert_eq!(read(read_master, "syslog-name: x").syslog_app_name, "x");
+    assert_eq!(read(read_master, "syslog_name: x").syslog_app_name, "x");
+}
+
+#[test]
+fn null_turns_off_cgroups_and_the_config_log() {
+    let master = read(read_master, "cgroup-name: null\nconfig-log-dir: ~\n");
+    assert_eq!((master.cgroup_name, master.config_log_dir), (None, None));
+}
+
+#[test]
+fn an_empty_list_of_controllers_means_the_default() {
+    assert_eq!(
+        read(read_master, "cgroup-controllers: []"),
+        Master::default()
+    );
+}
+
+#[test]
+fn an_empty_document_is_all_defaults() {
+    for text in ["", "\n", "# nothing yet\n", "---\n", "{}", "null"] {
+        assert_eq!(read(read_master, text), Master::default(), "{text:?}");
+        assert_eq!(read(read_sandbox, text), Sandbox::default());
+        assert_eq!(read(read_processes, text), BTreeMap::new());
+    }
+}
+
+#[test]
+fn the_defaults_are_those_of_the_documentation() {
+    let master = Master::default();
+    let shown = format!("{master:?}");
+    for value in [
+        "\"./sandboxes\"",
+        "\"./processes\"",
+        "\"/run/lithos\"",
+        "\"state\"",
+        "\"mnt\"",
+        "devfs_dir: None",
+        "Some(\"lithos.slice\")",
+        "[Cpu, Memory, Pids]",
+        "\"/var/log/lithos\"",
+        "Some(\"/var/log/lithos/config\")",
+        "\"/var/log/lithos/stderr\"",
+        "\"master.log\"",
+        "log_level: Warn",
+        "syslog_facility: None",
+        "metrics_listen: None",
+        "app_name: \"lithos\"",
+    ] {
+        assert!(shown.contains(value), "{value} in {shown}");
+    }
+    let shown = format!("{:?}", Sandbox::default());
+    for value in [
+        "\"/var/lib/lithos/containers\"",
+        "levels: 1",
+        "auto_clean: true",
+        "default_user: None",
+        "default_group: 0",
+        "memory: None, cpu: None, pids: 4096, cpu_shares: 262144, fileno: 1048576",
+        "instances: 1000, tmpfs: 1073741824, kill_timeout: 300s",
+        "user_namespace: true",
+        "\"/etc/resolv.conf\"",
+        "\"/etc/hosts\"",
+        "bridged_network: None",
+        "private_key: []",
+        "extra_secrets_namespaces: []",
+        "secrets_namespaces: [Namespace(\"\")]",
+    ] {
+        assert!(shown.contains(value), "{value} in {shown}");
+    }
+}
+
+#[test]
+fn reads_every_key_of_a_sandbox_config() {
+    let text = "
+config-file: other.yaml
+image-dir: /images
+image-dir-levels: 2
+used-images-list: /images/used
+auto-clean: false
+log-file: shop.log
+log-level: 'off'
+readonly-paths:
+  /data: /srv/data
+writable-paths:
+  /db: /srv/db
+allow-users: [7, 1000-2000]
+allow-groups: [0, 100k-200k]
+default-user: 1000
+default-group: 1001
+allow-tcp-ports: [80, 8000-8999]
+limits:
+  memory: 1Gi
+  cpu: 2.5
+  pids: 100
+  cpu-shares: 2k
+  fileno: 0x400
+  instances: 3
+  tmpfs: 64Mi
+  kill-timeout: 1m30s
+user-namespace: true
+additional-hosts:
+  db.internal: 10.0.0.7
+uid-map:
+  - { inside: 0, outside: 1000, count: 1 }
+  - { inside: 1, outside: 100000, count: 65536 }
+gid-map: [{ inside: 0, outside: 2000, count: 10 }]
+resolv-conf: /srv/resolv.conf
+hosts-file: /srv/hosts
+bridged-network:
+  bridge: br0
+  network: 10.1.0.0/16
+  default-gateway: 10.1.0.1
+  after-setup-command: [/sbin/announce, '@{container_ip}']
+secrets-private-key: [$CREDENTIALS_DIRECTORY/key, /etc/lithos/key]
+allow-extra-secrets-namespaces: [a.b]
+secrets-namespaces: [shop, '']
+";
+    in_both_spellings(read_sandbox, text, whole_sandbox());
+    let one = read(read_sandbox, "secrets-private-key: /key");
+    assert_eq!(
+        one.secrets_private_key,
+        ["/key"].map(std::path::PathBuf::from)
+    );
+    assert!(!read(read_sandbox, "user-namespace: false").user_namespace);
+}
+
+fn whole_sandbox() -> Sandbox {
+    let paths = |a: &str, b: &str| BTreeMap::from([(a.into(), b.into())]);
+    let range = |first, last| Range { first, last };
+    let map = |inside, outside, count| IdMap {
+        inside,
+        outside,
+        count,
+    };
+    Sandbox {
+        config_file: Some("other.yaml".into()),
+        image_dir: "/images".into(),
+        image_dir_levels: 2,
+        used_images_list: Some("/images/used".into()),
+        auto_clean: false,
+        log_file: Some("shop.log".into()),
+        log_level: Some(LogLevel::Off),
+        readonly_paths: paths("/data", "/srv/data"),
+        writable_paths: paths("/db", "/srv/db"),
+        allow_users: vec![range(7, 7), range(1000, 2000)],
+        allow_groups: vec![range(0, 0), range(100_000, 200_000)],
+        default_user: Some(1000),
+        default_group: 1001,
+        allow_tcp_ports: vec![range(80, 80), range(8000, 8999)],
+        limits: Limits {
+            memory: Some(1 << 30),
+            cpu: Some(Cores(2500)),
+            pids: 100,
+            cpu_shares: 2000,
+            fileno: 1024,
+            instances: 3,
+            tmpfs: 64 << 20,
+            kill_timeout: Duration::from_secs(90),
+        },
+        user_namespace: true,
+        additional_hosts: [("db.internal".to_owned(), "10.0.0.7".parse().unwrap())].into(),
+        uid_map: vec![map(0, 1000, 1), map(1, 100_000, 65536)],
+        gid_map: vec![map(0, 2000, 10)],
+        resolv_conf: "/srv/resolv.conf".into(),
+        hosts_file: "/srv/hosts".into(),
+        bridged_network: Some(BridgedNetwork {
+            bridge: "br0".into(),
+            network: IpNetwork {
+                address: "10.1.0.0".parse().unwrap(),
+                prefix: 16,
+            },
+            default_gateway: Some("10.1.0.1".parse().unwrap()),
+            after_setup_command: vec!["/sbin/announce".into(), "@{container_ip}".into()],
+        }),
+        secrets_private_key: vec![
+            "$CREDENTIALS_DIRECTORY/key".into(),
+            "/etc/lithos/key".into(),
+        ],
+        allow_extra_secrets_namespaces: vec!["a.b".parse().unwrap()],
+        secrets_namespaces: vec!["shop".parse().unwrap(), "".parse().unwrap()],
+    }
+}
+
+#[test]
+fn reads_every_key_of_a_process_config() {
+    let text = "
+web:
+  kind: Command
+  instances: 2
+  image: shop/web.7
+  config: /config/web.yaml
+  variables:
+    port: 8080
+    version: 1.10
+    debug: true
+    name: x
+  ip-addresses: [10.1.0.7, 'fd00::7']
+  extra-secrets-namespaces: [web]
+plain-one:
+  image: shop
+  config: /c.yaml
+";
+    let web = Process {
+        kind: Kind::Command,
+        instances: 2,
+        image: "shop/web.7".into(),
+        config: "/config/web.yaml".into(),
+        variables: strings([
+            ("port", "8080"),
+            ("version", "1.10"),
+            ("debug", "true"),
+            ("name", "x"),
+        ]),
+        ip_addresses: vec!["10.1.0.7".parse().unwrap(), "fd00::7".parse().unwrap()],
+        extra_secrets_namespaces: vec!["web".parse().unwrap()],
+    };
+    let plain = Process {
+        kind: Kind::Daemon,
+        instances: 1,
+        image: "shop".into(),
+        config: "/c.yaml".into(),
+        variables: BTreeMap::new(),
+        ip_addresses: Vec::new(),
+        extra_secrets_namespaces: Vec::new(),
+    };
+    let names = ["web", "plain-one"].map(|name| name.parse().unwrap());
+    let expected: BTreeMap<_, _> = names.into_iter().zip([Some(web), Some(plain)]).collect();
+    assert_eq!(read(read_processes, text), expected);
+    let snake = text.replace("ip-addresses", "ip_addresses");
+    let snake = snake.replace("extra-secrets-namespaces", "extra_secrets_namespaces");
+    assert_eq!(read(read_processes, &snake), expected);
+}
+
+#[test]
+fn a_container_config_has_the_documented_defaults() {
+    let expected = Container {
+        kind: ContainerKind::Daemon,
+        executable: "/x".into(),
+        arguments: Vec::new(),
+        environ: BTreeMap::new(),
+        secret_environ: SecretMap::default(),
+        secret_environ_file: None,
+        workdir: "/".into(),
+        user_id: None,
+        group_id: None,
+        uid_map: Vec::new(),
+        gid_map: Vec::new(),
+        volumes: BTreeMap::new(),
+        memory_limit: None,
+        memory_high: None,
+        cpu_limit: None,
+        pids_limit: None,
+        cpu_shares: None,
+        fileno_limit: None,
+        restart_timeout: Duration::from_secs(1),
+        restart_timeout_max: Duration::from_secs(60),
+        kill_timeout: None,
+        restart_process_only: false,
+        normal_exit_codes: Vec::new(),
+        interactive: false,
+        stdout_stderr_file: None,
+        resolv_conf: ResolvConf {
+            mount: Choice::Auto,
+            copy_from_host: true,
+        },
+        hosts_file: HostsFile {
+            mount: Choice::Auto,
+            copy_from_host: true,
+            localhost: Choice::Auto,
+            public_hostname: Choice::Auto,
+        },
+        tcp_ports: BTreeMap::new(),
+        variables: BTreeMap::new(),
+    };
+    assert_eq!(read(read_container, "executable: /x"), expected);
+}
+
+#[test]
+fn reads_every_key_of_a_container_config() {
+    let text = "
+kind: CommandOrDaemon
+executable: /bin/server
+arguments: [--port, '@{port}', 7]
+environ:
+  LANG: C.UTF-8
+  VERSION: 1.10
+secret-environ:
+  ONE: v2:a:b:c:d
+  TWO:
+    - v2:e:f:g:h
+    - v2:i:j:k:l
+workdir: /srv
+user-id: 1000
+group-id: 1001
+uid-map: [{ inside: 0, outside: 1000, count: 1 }]
+gid-map: [{ inside: 0, outside: 2000, count: 10 }]
+volumes:
+  /ro: !Readonly /data
+  /db: !Persistent /db/main
+  /made: !Persistent { path: /db/made, mkdir: true, mode: 0o750, user: 5, group: 6 }
+  /tmp: !Tmpfs { size: 10Mi, mode: 0o1777 }
+  /tmp/more: !Tmpfs
+  /state: !Statedir { path: /sub, mode: 0o700, user: 1, group: 2 }
+  /bare: !Statedir
+memory-limit: 512Mi
+memory-high: 400Mi
+cpu-limit: 1.5
+pids-limit: 64
+cpu-shares: 512
+fileno-limit: 2k
+restart-timeout: 2.5
+restart-timeout-max: 10m
+kill-timeout: 250ms
+restart-process-only: true
+normal-exit-codes: [0, 137]
+interactive: true
+stdout-stderr-file: /db/log
+resolv-conf:
+  mount: true
+  copy-from-host: false
+hosts-file:
+  mount: false
+  copy-from-host: false
+  localhost: true
+  public-hostname: false
+tcp-ports:
+  8080: { fd: 0 }
+  '@{port}':
+    fd: 5
+    host: '::1'
+    listen-backlog: 7
+    reuse-addr: false
+    reuse-port: true
+    set-non-block: true
+    external: true
+variables:
+  port: !TcpPort
+  http: !TcpPort { activation: systemd }
+  mode: !Choice [a, b]
+  name: !Name
+  host: !DottedName
+metadata: { anything: [goes, { here: !Odd 7 }] }
+";
+    in_both_spellings(read_container, text, whole_container());
+    let file = "executable: /x\nsecret-environ-file: secrets/x.yaml";
+    let file = read(read_container, file).secret_environ_file;
+    assert_eq!(file, Some("secrets/x.yaml".into()));
+}
+
+fn whole_container() -> Container {
+    let tokens = |tokens: &[&str]| tokens.iter().map(|&t| t.to_owned()).collect();
+    let secrets = [
+        ("ONE".to_owned(), tokens(&["v2:a:b:c:d"])),
+        ("TWO".to_owned(), tokens(&["v2:e:f:g:h", "v2:i:j:k:l"])),
+    ];
+    let map = |inside, outside, count| IdMap {
+        inside,
+        outside,
+        count,
+    };
+    Container {
+        kind: ContainerKind::CommandOrDaemon,
+        executable: "/bin/server".into(),
+        arguments: tokens(&["--port", "@{port}", "7"]),
+        environ: strings([("LANG", "C.UTF-8"), ("VERSION", "1.10")]),
+        secret_environ: SecretMap(secrets.into()),
+        secret_environ_file: None,
+        workdir: "/srv".into(),
+        user_id: Some(1000),
+        group_id: Some(1001),
+        uid_map: vec![map(0, 1000, 1)],
+        gid_map: vec![map(0, 2000, 10)],
+        volumes: whole_volumes(),
+        memory_limit: Some(512 << 20),
+        memory_high: Some(400 << 20),
+        cpu_limit: Some(Cores(1500)),
+        pids_limit: Some(64),
+        cpu_shares: Some(512),
+        fileno_limit: Some(2000),
+        restart_timeout: Duration::from_millis(2500),
+        restart_timeout_max: Duration::from_secs(600),
+        kill_timeout: Some(Duration::from_millis(250)),
+        restart_process_only: true,
+        normal_exit_codes: vec![0, 137],
+        interactive: true,
+        stdout_stderr_file: Some("/db/log".into()),
+        resolv_conf: ResolvConf {
+            mount: Choice::Yes,
+            copy_from_host: false,
+        },
+        hosts_file: HostsFile {
+            mount: Choice::No,
+            copy_from_host: false,
+            localhost: Choice::Yes,
+            public_hostname: Choice::No,
+        },
+        tcp_ports: whole_ports(),
+        variables: whole_variables(),
+    }
+}
+
+fn whole_volumes() -> BTreeMap<std::path::PathBuf, Volume> {
+    let persistent = |path: &str, mkdir, mode, user, group| Volume::Persistent {
+        path: path.into(),
+        mkdir,
+        mode,
+        user,
+        group,
+    };
+    let tmpfs = |size, mode| Volume::Tmpfs { size, mode };
+    let statedir = |path: &str, mode, user, group| Volume::Statedir {
+        path: path.into(),
+        mode,
+        user,
+        group,
+    };
+    [
+        (
+            "/ro".into(),
+            Volume::Readonly {
+                path: "/data".into(),
+            },
+        ),
+        ("/db".into(), persistent("/db/main", false, 0o777, 0, 0)),
+        ("/made".into(), persistent("/db/made", true, 0o750, 5, 6)),
+        ("/tmp".into(), tmpfs(Some(10 << 20), 0o1777)),
+        ("/tmp/more".into(), tmpfs(None, 0o777)),
+        ("/state".into(), statedir("/sub", 0o700, 1, 2)),
+        ("/bare".into(), statedir("/", 0o777, 0, 0)),
+    ]
+    .into()
+}
+
+fn whole_ports() -> BTreeMap<String, TcpPort> {
+    let default = TcpPort {
+        fd: 0,
+        host: "0.0.0.0".parse().unwrap(),
+        listen_backlog: 128,
+        reuse_addr: true,
+        reuse_port: false,
+        set_non_block: false,
+        external: false,
+    };
+    let other = TcpPort {
+        fd: 5,
+        host: "::1".parse().unwrap(),
+        listen_backlog: 7,
+        reuse_addr: false,
+        reuse_port: true,
+        set_non_block: true,
+        external: true,
+    };
+    [("8080".into(), default), ("@{port}".into(), other)].into()
+}
+
+fn whole_variables() -> BTreeMap<String, Variable> {
+    let port = |systemd_activation| Variable::TcpPort { systemd_activation };
+    [
+        ("port".into(), port(false)),
+        ("http".into(), port(true)),
+        (
+            "mode".into(),
+            Variable::Choice(vec!["a".into(), "b".into()]),
+        ),
+        ("name".into(), Variable::Name),
+        ("host".into(), Variable::DottedName),
+    ]
+    .into()
+}
+
+#[test]
+fn the_longest_wait_is_by_default_not_below_the_usual_one() {
+    let container = read(read_container, "executable: /x\nrestart-timeout: 2m");
+    assert_eq!(container.restart_timeout_max, Duration::from_secs(120));
+}
+
+#[test]
+fn reads_a_secrets_file() {
+    let secrets = read(read_secrets_file, "A: v2:a:b:c:d\nB: [x, y]\n");
+    assert_eq!(secrets.0["A"], ["v2:a:b:c:d"]);
+    assert_eq!(secrets.0["B"], ["x", "y"]);
+}
+
+#[test]
+fn a_broken_entry_leaves_the_others_of_a_process_config() {
+    let text = "
+good: { image: a, config: /a }
+bad: { image: a, config: relative }
+twice: { image: a, config: /a }
+twice: { image: b, config: /b }
+inner: { image: a, image: b, config: /b }
+'no name': { image: a, config: /a }
+";
+    let (processes, problems) = read_processes(&source(text));
+    let processes = processes.unwrap();
+    let whole: Vec<_> = processes.iter().filter(|(_, p)| p.is_some()).collect();
+    assert_eq!(whole.len(), 1);
+    assert_eq!(whole[0].0.as_str(), "good");
+    assert_eq!(processes.len(), 4);
+    assert_eq!(problems.len(), 4);
+}

@@ -1,0 +1,662 @@
+//! One rule, one document that is refused by it.
+
+use super::{source, told};
+use crate::config::container::{read_container, read_secrets_file};
+use crate::config::master::read_master;
+use crate::config::process::read_processes;
+use crate::config::sandbox::read_sandbox;
+
+/// Each document has exactly one problem, which reads like this.
+fn each(kind: &str, cases: &[(&str, &str)]) {
+    for (text, expected) in cases {
+        let told = match kind {
+            "master" => told(read_master(&source(text))),
+            "sandbox" => told(read_sandbox(&source(text))),
+            "secrets" => told(read_secrets_file(&source(text))),
+            "process" => {
+                let text = format!("p:\n  image: a\n  config: /a\n{text}");
+                let (processes, problems) = read_processes(&source(&text));
+                assert!(processes.unwrap().values().any(Option::is_none), "{text}");
+                problems.iter().map(ToString::to_string).collect()
+            }
+            _ => told(read_container(&source(&format!("executable: /x\n{text}")))),
+        };
+        assert_eq!(told.len(), 1, "{text}: {told:?}");
+        assert!(told[0].contains(expected), "{text}: {}", told[0]);
+    }
+}
+
+#[test]
+fn refuses_what_breaks_a_rule_of_every_document() {
+    each(
+        "master",
+        &[
+            ("foo: 1", "1:1: unknown key `foo`"),
+            (
+                "log_fiel: x",
+                "unknown key `log_fiel`, did you mean `log-file`?",
+            ),
+            ("log-file: a\nlog-file: b", "2:1: a key is given twice"),
+            (
+                "log-file: a\nlog_file: b",
+                "2:1: `log-file` is given twice (kebab-case and",
+            ),
+            ("- a", "1:1: expected a mapping, found a list"),
+            ("text", "expected a mapping, found a text"),
+            ("? [a]\n: b", "a key must be a text or a number"),
+            ("? {a: b}\n: c", "a key must be a text or a number"),
+            ("a: 1\n---\nb: 2", "more than one YAML document in one file"),
+            (
+                "a: 1\n b: 2",
+                "2:3: not YAML: mapping values are not allowed",
+            ),
+            ("a: [", "not YAML: did not find expected node content"),
+            (
+                "log-file:\n\t- a",
+                "2:1: not YAML: found character that cannot start any token (indent",
+            ),
+            ("a: *b", "1:4: not YAML: unknown anchor"),
+            (
+                "log-file: \"a\\0b\"",
+                "1:11: a text cannot hold the character NUL",
+            ),
+            (
+                "log-file: a\u{7}b",
+                "1:12: a control character is not allowed",
+            ),
+            ("log-file: !!int x", "not YAML"),
+            ("log-file: [a]", "1:11: expected a path, found a list"),
+            ("log-file: {a: b}", "expected a path, found a mapping"),
+            (
+                "log-file: !Tag a",
+                "expected a path, found a value with a tag",
+            ),
+            (
+                "log-file:",
+                "1:10: expected a path, found nothing (leave the key out",
+            ),
+            (
+                "cgroup-controllers: cpu",
+                "expected a list of controllers, found a single value",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn refuses_what_breaks_a_rule_of_the_master_config() {
+    each(
+        "master",
+        &[
+            ("runtime-dir: run", "this path must be absolute"),
+            ("runtime-dir: /run/../x", "a path cannot hold `..` here"),
+            ("state-dir: /state", "this path must be relative"),
+            ("state-dir: ../state", "a path cannot hold `..` here"),
+            ("mount-dir: .", "this path names nothing"),
+            ("mount-dir: ''", "this path names nothing"),
+            ("sandboxes-dir: ''", "a path cannot be empty"),
+            ("devfs-dir: dev", "must be absolute"),
+            ("default-log-dir: log", "must be absolute"),
+            ("config-log-dir: log", "must be absolute"),
+            ("stdio-log-dir: log", "must be absolute"),
+            ("cgroup-name: /x", "this path must be relative"),
+            ("cgroup-name: ../x", "cannot hold `..`"),
+            (
+                "cgroup-controllers: [cpu, disk]",
+                "1:27: expected one of cpu, memory, pids",
+            ),
+            (
+                "log-level: wran",
+                "expected one of error, warn, info, debug, trace, off (did you mean warn?)",
+            ),
+            ("syslog-facility: local8", "did you mean local0?"),
+            ("metrics-listen: localhost", "this is no address and port"),
+            ("syslog-app-name: 'a b'", "1 to 48 printable"),
+            (
+                "syslog-app-name: a\nsyslog-name: b",
+                "`syslog-app-name` is given twice",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn refuses_what_breaks_a_rule_of_a_sandbox_config() {
+    each(
+        "sandbox",
+        &[
+            ("image-dir: images", "must be absolute"),
+            ("image-dir-levels: 0", "at least 1"),
+            ("image-dir-levels: 17", "at most 16"),
+            ("used-images-list: x", "must be absolute"),
+            (
+                "auto-clean: yes",
+                "expected `true` or `false`, found a text",
+            ),
+            ("auto-clean: 1", "expected `true` or `false`"),
+            (
+                "readonly-paths: { a: /b }",
+                "1:19: this path must be absolute",
+            ),
+            (
+                "readonly-paths: { /a: b }",
+                "1:23: this path must be absolute",
+            ),
+            ("writable-paths: { /a/..: /b }", "cannot hold `..`"),
+            (
+                "writable-paths: { /a: /b, /a/: /c }",
+                "1:27: this is given twice",
+            ),
+            (
+                "allow-users: 7",
+                "found a single value (a list is written in brackets: [ … ])",
+            ),
+            ("allow-users: 1000-2000", "found a single value"),
+            ("allow-users: [9-3]", "its first is greater than its last"),
+            ("allow-users: [4294967295]", "within 0-4294967294"),
+            ("allow-groups: [-1]", "it is negative"),
+            ("default-user: root", "expected an integer"),
+            ("default-group: 4294967295", "at most 4294967294"),
+            ("allow-tcp-ports: [0]", "within 1-65535"),
+            ("allow-tcp-ports: [60000-70000]", "within 1-65535"),
+            ("limits: { memroy: 1 }", "did you mean `memory`?"),
+            ("limits: { memory: 0 }", "at least 1"),
+            ("limits: { cpu: 0 }", "at least 0.01"),
+            ("limits: { kill-timeout: -1 }", "it is negative"),
+            ("limits: { instances: 4294967296 }", "at most 4294967295"),
+            (
+                "additional-hosts: { 'a b': 1.1.1.1 }",
+                "a host name holds only",
+            ),
+            ("additional-hosts: { a: b }", "this is no IP address"),
+            (
+                "user-namespace: false\nuid-map: [{inside: 0, outside: 0, count: 1}]",
+                "2:1: an id map needs a user namespace",
+            ),
+            ("resolv-conf: x", "must be absolute"),
+            (
+                "hosts-file: { mount: true }",
+                "expected an absolute path, found a mapping",
+            ),
+            ("secrets-private-key: key", "must be absolute"),
+            (
+                "secrets-private-key: [$CREDENTIALS_DIRECTORY/../key]",
+                "names no file",
+            ),
+            (
+                "secrets-private-key: $CREDENTIALS_DIRECTORY/",
+                "names no file",
+            ),
+            ("secrets-namespaces: ['a b']", "a namespace holds only"),
+            ("secrets-namespaces: shop", "found a single value"),
+            (
+                "allow-extra-secrets-namespaces: ['*']",
+                "a namespace holds only",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn refuses_what_breaks_a_rule_of_an_id_map() {
+    each(
+        "sandbox",
+        &[
+            ("uid-map: [{ inside: 0, outside: 0 }]", "`count` is missing"),
+            (
+                "uid-map: [{ inside: 0, outside: 0, count: 0 }]",
+                "at least 1",
+            ),
+            (
+                "gid-map: [{ inside: 0, outside: 0, cuont: 1, count: 1 }]",
+                "did you mean `count`?",
+            ),
+            (
+                "gid-map: [{ inside: 0, outside: 1, count: 4294967295 }]",
+                "beyond the last id",
+            ),
+            (
+                "gid-map: [{ inside: 7, outside: 0, count: 4294967290 }]",
+                "beyond the last id",
+            ),
+            (
+                "uid-map: [{inside: 0, outside: 0, count: 2}, {inside: 1, outside: 9, count: 1}]",
+                "overlaps one before it",
+            ),
+            (
+                "uid-map: [{inside: 0, outside: 5, count: 2}, {inside: 2, outside: 4, count: 2}]",
+                "overlaps one before it",
+            ),
+            ("uid-map: 7", "found a single value"),
+        ],
+    );
+    let lines = (0..341).map(|n| format!("- {{ inside: {n}, outside: {n}, count: 1 }}\n"));
+    let text = format!("uid-map:\n{}", lines.collect::<String>());
+    each("sandbox", &[(&text, "at most 340 lines")]);
+    let widest = "uid-map: [{ inside: 0, outside: 0, count: 4294967295 }]";
+    assert_eq!(read_sandbox(&source(widest)).1, []);
+}
+
+#[test]
+fn refuses_what_breaks_a_rule_of_a_bridged_network() {
+    let network = |text: &str| format!("bridged-network: {{ bridge: br0, {text} }}");
+    for (text, expected) in [
+        ("x: y", "`network` is missing"),
+        (
+            "network: 10.1.0.1/16",
+            "bits set beyond the prefix (write the network's own",
+        ),
+        ("network: 10.1.0.0/33", "longer than the address"),
+        ("network: 10.1.0.0", "not written as one"),
+        (
+            "network: 10.1.0.0/16, default-gateway: 10.2.0.1",
+            "no address of a host",
+        ),
+        (
+            "network: 10.1.0.0/16, default-gateway: 10.1.0.0",
+            "no address of a host",
+        ),
+        (
+            "network: 10.1.0.0/16, default-gateway: 10.1.255.255",
+            "no address of a host",
+        ),
+        (
+            "network: 10.1.0.0/16, default-gateway: 'fd00::1'",
+            "no address of a host",
+        ),
+        (
+            "network: 'fd00::/64', default-gateway: 'fd00::'",
+            "no address of a host",
+        ),
+        (
+            "network: 10.1.0.0/16, after-setup-command: [echo]",
+            "must be absolute",
+        ),
+        (
+            "network: 10.1.0.0/16, after-setup-command: /bin/x",
+            "found a single value",
+        ),
+    ] {
+        let text = network(text).replace(", x: y", "");
+        each("sandbox", &[(&text, expected)]);
+    }
+    each(
+        "sandbox",
+        &[
+            (
+                "bridged-network: { network: 10.0.0.0/8 }",
+                "`bridge` is missing",
+            ),
+            (
+                "bridged-network: { bridge: a-very-long-name, network: 10.0.0.0/8 }",
+                "1 to 15",
+            ),
+            (
+                "bridged-network: { bridge: a/b, network: 10.0.0.0/8 }",
+                "1 to 15",
+            ),
+            (
+                "bridged-network: { bridge: .., network: 10.0.0.0/8 }",
+                "1 to 15",
+            ),
+        ],
+    );
+    for good in [
+        "network: 10.1.2.3/32, default-gateway: 10.1.2.3",
+        "network: 10.1.2.2/31, default-gateway: 10.1.2.2",
+        "network: 0.0.0.0/0, default-gateway: 10.1.2.2",
+        "network: 'fd00::/64', default-gateway: 'fd00::1'",
+    ] {
+        assert_eq!(read_sandbox(&source(&network(good))).1, [], "{good}");
+    }
+}
+
+#[test]
+fn refuses_what_breaks_a_rule_of_a_process_config() {
+    each(
+        "process",
+        &[
+            ("  kind: CommandOrDaemon", "expected one of Daemon, Command"),
+            ("  kind: daemon", "did you mean Daemon?"),
+            ("  instances: -1", "it is negative"),
+            ("  instances: 4294967296", "at most"),
+            (
+                "  instnaces: 1",
+                "4:3: unknown key `instnaces`, did you mean `instances`?",
+            ),
+            (
+                "  variables: [a]",
+                "expected a mapping of variable to value, found a list",
+            ),
+            ("  variables: { a: [b] }", "expected a text, found a list"),
+            (
+                "  ip-addresses: [10.0.0.1, 10.0.0.1]",
+                "this address is given twice",
+            ),
+            ("  ip-addresses: [10.0.0]", "this is no IP address"),
+            (
+                "  extra-secrets-namespaces: ['a/b']",
+                "a namespace holds only",
+            ),
+            ("q:\n  config: /a", "`image` is missing"),
+            ("q:\n  image: a", "`config` is missing"),
+            ("q: { image: a, config: b }", "must be absolute"),
+            ("q: { image: a, config: /../b }", "cannot hold `..`"),
+            (
+                "q: { image: /a, config: /b }",
+                "an image's name is a relative path",
+            ),
+            (
+                "q: { image: a/../b, config: /b }",
+                "an image's name is a relative path",
+            ),
+            (
+                "q: { image: ./a, config: /b }",
+                "an image's name is a relative path",
+            ),
+            (
+                "q: { image: a//b, config: /b }",
+                "an image's name is a relative path",
+            ),
+            (
+                "q: { image: '', config: /b }",
+                "an image's name is a relative path",
+            ),
+            ("q: 7", "expected a mapping, found a number"),
+        ],
+    );
+    let (_, problems) = read_processes(&source("a b: { image: a, config: /a }"));
+    assert!(
+        problems[0]
+            .to_string()
+            .starts_with("test.yaml:1:1: this is no process's name")
+    );
+}
+
+#[test]
+fn refuses_what_breaks_a_rule_of_a_container_config() {
+    each(
+        "container",
+        &[
+            ("kind: Deamon", "did you mean Daemon?"),
+            ("arguments: x", "found a single value"),
+            ("arguments: [[x]]", "expected a text, found a list"),
+            ("arguments: [~]", "expected a text, found nothing"),
+            (
+                "environ: { 'A=B': x }",
+                "2:12: a variable's name cannot be empty or hold `=`",
+            ),
+            ("environ: { '': x }", "a variable's name cannot be empty"),
+            ("environ: { A: }", "expected a text, found nothing"),
+            ("environ: { \"A\\0\": x }", "NUL"),
+            (
+                "secret-environ: { A: 7 }",
+                "expected a token or a list of tokens, found a number",
+            ),
+            (
+                "secret-environ: { A: [7] }",
+                "expected a token, found a number",
+            ),
+            (
+                "secret-environ: { A: [] }",
+                "a list of tokens cannot be empty",
+            ),
+            (
+                "secret-environ: [A]",
+                "expected a mapping of variable to token, found a list",
+            ),
+            (
+                "secret-environ: { 'A=': x }",
+                "a variable's name cannot be empty",
+            ),
+            (
+                "environ: { A: x }\nsecret-environ: { A: y }",
+                "3:19: this variable stands in `environ` too",
+            ),
+            (
+                "secret-environ: { A: x }\nsecret-environ-file: f",
+                "3:1: `secret-environ-file` excludes",
+            ),
+            ("secret-environ-file: ''", "a path cannot be empty"),
+            ("workdir: srv", "must be absolute"),
+            ("user-id: -1", "it is negative"),
+            ("group-id: 4294967295", "at most 4294967294"),
+            (
+                "gid-map: [{ inside: 0, outside: 0, count: 0 }]",
+                "at least 1",
+            ),
+            ("memory-limit: 0", "at least 1"),
+            ("memory-high: 0", "at least 1"),
+            ("pids-limit: 0", "at least 1"),
+            ("cpu-limit: 0", "at least 0.01"),
+            ("cpu-limit: 0.009", "at least 0.01"),
+            ("cpu-limit: 10001", "at most 10000"),
+            ("cpu-limit: -1", "it is negative"),
+            ("cpu-limit: 2s", "a number of cores such as 1.5"),
+            ("cpu-limit: .5", "a number of cores such as 1.5"),
+            ("memory-limit: 99999999T", "it is too large"),
+            (
+                "memory-limit: 0100",
+                "a leading zero may or may not mean octal (write",
+            ),
+            ("cpu-shares: 0", "at least 1"),
+            ("fileno-limit: 0", "at least 1"),
+            ("restart-timeout: 86401", "at most 86400 seconds"),
+            ("restart-timeout: -1", "it is negative"),
+            ("restart-timeout-max: 86401", "at most 86400 seconds"),
+            (
+                "restart-timeout: 5\nrestart-timeout-max: 4",
+                "3:22: this must not be below `restart-timeout`",
+            ),
+            ("kill-timeout: 5x", "its unit is unknown"),
+            ("kill-timeout: .inf", "its unit is unknown"),
+            ("restart-process-only: 1", "`true` or `false`"),
+            ("normal-exit-codes: [256]", "at most 255"),
+            ("normal-exit-codes: 0", "found a single value"),
+            (
+                "interactive: true",
+                "2:1: only a command can be interactive",
+            ),
+            ("stdout-stderr-file: log", "must be absolute"),
+            (
+                "resolv-conf: { mount: maybe }",
+                "expected one of auto, true, false",
+            ),
+            (
+                "resolv-conf: { localhost: true }",
+                "unknown key `localhost`",
+            ),
+            ("resolv-conf: /etc/x", "expected a mapping, found a text"),
+            (
+                "hosts-file: { public-hostname: 7 }",
+                "expected one of auto, true, false",
+            ),
+        ],
+    );
+    let missing = told(read_container(&source("kind: Daemon")));
+    assert_eq!(missing, ["test.yaml:1:1: `executable` is missing"]);
+    let relative = told(read_container(&source("executable: bin/x")));
+    assert_eq!(relative, ["test.yaml:1:13: this path must be absolute"]);
+    each(
+        "secrets",
+        &[
+            ("A: [x, 7]", "expected a token"),
+            ("A:", "expected a token"),
+        ],
+    );
+}
+
+#[test]
+fn refuses_what_breaks_a_rule_of_volumes() {
+    each(
+        "container",
+        &[
+            ("volumes: { a: !Readonly /b }", "must be absolute"),
+            (
+                "volumes: { /: !Readonly /b }",
+                "the image itself is mounted at `/`",
+            ),
+            ("volumes: { /a/../b: !Readonly /b }", "cannot hold `..`"),
+            (
+                "volumes: { /a: !Readonly /b, /a/: !Readonly /c }",
+                "this is given twice",
+            ),
+            (
+                "volumes: { /a: /b }",
+                "expected one of !Readonly, !Persistent, !Tmpfs, !Statedir, found a text",
+            ),
+            (
+                "volumes: { /a: !readonly /b }",
+                "unknown tag `readonly`, did you mean `Readonly`?",
+            ),
+            ("volumes: { /a: !Readonly b }", "must be absolute"),
+            ("volumes: { /a: !Readonly /b/../c }", "cannot hold `..`"),
+            (
+                "volumes: { /a: !Readonly }",
+                "expected an absolute path, found nothing",
+            ),
+            (
+                "volumes: { /a: !Persistent { mkdir: true } }",
+                "`path` is missing",
+            ),
+            (
+                "volumes: { /a: !Persistent { path: /b, mode: 755 } }",
+                "a mode is an octal number (write",
+            ),
+            (
+                "volumes: { /a: !Persistent { path: /b, mode: 0755 } }",
+                "leading zero",
+            ),
+            (
+                "volumes: { /a: !Persistent { path: /b, mode: 0o10000 } }",
+                "it is too large",
+            ),
+            (
+                "volumes: { /a: !Persistent { path: /b, user: -1 } }",
+                "it is negative",
+            ),
+            ("volumes: { /a: !Tmpfs { size: 0 } }", "at least 1"),
+            ("volumes: { /a: !Tmpfs /b }", "expected a mapping such as"),
+            ("volumes: { /a: !Tmpfs { user: 0 } }", "unknown key `user`"),
+            ("volumes: { /a: !Statedir { path: b } }", "must be absolute"),
+            (
+                "volumes: { /a: !Statedir { mkdir: true } }",
+                "unknown key `mkdir`",
+            ),
+            (
+                "volumes: [a]",
+                "expected a mapping of mount point to volume",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn refuses_what_breaks_a_rule_of_ports_and_variables() {
+    each(
+        "container",
+        &[
+            (
+                "tcp-ports: { 0: { fd: 3 } }",
+                "a port is a number from 1 to 65535",
+            ),
+            ("tcp-ports: { 65536: { fd: 3 } }", "a port is a number"),
+            ("tcp-ports: { 080: { fd: 3 } }", "a port is a number"),
+            ("tcp-ports: { http: { fd: 3 } }", "a port is a number"),
+            ("tcp-ports: { 80: {} }", "`fd` is missing"),
+            (
+                "tcp-ports: { 80: { fd: 1 } }",
+                "1 and 2 are stdout and stderr",
+            ),
+            (
+                "tcp-ports: { 80: { fd: 2 } }",
+                "1 and 2 are stdout and stderr",
+            ),
+            ("tcp-ports: { 80: { fd: 1024 } }", "beyond `fileno-limit`"),
+            (
+                "tcp-ports: { 80: { fd: 3 }, 81: { fd: 3 } }",
+                "another port has the same `fd`",
+            ),
+            (
+                "tcp-ports: { 80: { fd: 3, host: localhost } }",
+                "this is no IP address",
+            ),
+            (
+                "tcp-ports: { 80: { fd: 3, listen-backlog: 2147483648 } }",
+                "at most",
+            ),
+            (
+                "tcp-ports: { 80: { fd: 3, reuse-prot: true } }",
+                "did you mean `reuse-port`?",
+            ),
+            ("tcp-ports: [80]", "expected a mapping of port to socket"),
+            ("variables: { a: TcpPort }", "expected one of !TcpPort"),
+            (
+                "variables: { a: !TcpProt }",
+                "unknown tag `TcpProt`, did you mean `TcpPort`?",
+            ),
+            (
+                "variables: { a: !TcpPort { activation: inetd } }",
+                "expected one of systemd",
+            ),
+            (
+                "variables: { a: !TcpPort 80 }",
+                "expected nothing, or { activation: systemd }",
+            ),
+            (
+                "variables: { a: !Choice [] }",
+                "there is nothing to choose from",
+            ),
+            ("variables: { a: !Choice b }", "found a single value"),
+            ("variables: { a: !Name b }", "nothing may follow this tag"),
+            (
+                "variables: { a: !DottedName [b] }",
+                "nothing may follow this tag",
+            ),
+            (
+                "variables: { 'lithos:name': !Name }",
+                "a variable's name holds only",
+            ),
+            ("variables: { '': !Name }", "a variable's name holds only"),
+        ],
+    );
+}
+
+#[test]
+fn refuses_what_clashes_with_systemd_activation() {
+    let activation =
+        "variables: { b: !TcpPort { activation: systemd }, a: !TcpPort { activation: systemd } }";
+    let with = |text: &str| format!("{activation}\n{text}");
+    for (text, expected) in [
+        (
+            "tcp-ports: { 80: { fd: 3 } }",
+            "one of those of systemd activation",
+        ),
+        (
+            "tcp-ports: { 80: { fd: 4 } }",
+            "one of those of systemd activation",
+        ),
+        (
+            "environ: { LISTEN_FDS: 1 }",
+            "3:12: this variable is set by systemd activation",
+        ),
+        ("environ: { LISTEN_PID: 1 }", "set by systemd activation"),
+        (
+            "secret-environ: { LISTEN_FDNAMES: x }",
+            "set by systemd activation",
+        ),
+    ] {
+        each("container", &[(&with(text), expected)]);
+    }
+    for good in [
+        "tcp-ports: { 80: { fd: 5 } }",
+        "tcp-ports: { 80: { fd: 0 } }",
+    ] {
+        let text = format!("executable: /x\n{}", with(good));
+        assert_eq!(read_container(&source(&text)).1, []);
+    }
+    assert_eq!(
+        read_container(&source("executable: /x\nenviron: { LISTEN_FDS: 1 }")).1,
+        []
+    );
+}

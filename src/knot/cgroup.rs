@@ -1,0 +1,218 @@
+//! The container's cgroup: made and limited by the knot, removed by the
+//! supervisor. Only the process is put in it, so that the knot's own memory is
+//! not charged to the process's limit.
+//!
+//! v2 is used where it has the controllers, v1 where it has not. Below v2's
+//! root, or the subtree that systemd has delegated to us, and below v1's
+//! roots, the path is `<cgroup-name>/<sandbox>:<process>.<n>`. The files are
+//! described in the kernel's documentation, admin-guide/cgroup-v1 and
+//! admin-guide/cgroup-v2.rst.
+
+mod hierarchy;
+mod memory;
+
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, pidfd_send_signal};
+
+use super::failure::{Attempt, Failure};
+use crate::resolve::plan::Cgroup;
+use crate::sys::{mount, pidfd};
+
+use hierarchy::{Hierarchy, Version};
+
+/// Where the container's process is accounted.
+pub enum Placement {
+    /// Cgroups are turned off.
+    Nowhere,
+    /// In one cgroup of v2.
+    Unified(OwnedFd),
+    /// In a cgroup of each hierarchy, by its name.
+    Split(Vec<(String, OwnedFd)>),
+}
+
+/// Makes the container's cgroup anew in every hierarchy that its controllers
+/// are in, and limits it. What is left of an earlier one is removed first.
+pub fn make(cgroup: Option<&Cgroup>) -> Result<Placement, Failure> {
+    let Some(cgroup) = cgroup else {
+        return Ok(Placement::Nowhere);
+    };
+    let hierarchies = hierarchy::wanted(&cgroup.controllers)?;
+    let mut made = Vec::new();
+    for hierarchy in &hierarchies {
+        let path = make_in(hierarchy, cgroup)?;
+        let directory = mount::open_directory(&path).cannot_at("open the cgroup", &path)?;
+        made.push((hierarchy.name(), directory));
+    }
+    let unified = matches!(hierarchies.as_slice(), [only] if only.version == Version::Two);
+    Ok(match made.pop() {
+        None => Placement::Nowhere,
+        Some((_, directory)) if unified => Placement::Unified(directory),
+        Some(last) => {
+            made.push(last);
+            Placement::Split(made)
+        }
+    })
+}
+
+impl Placement {
+    /// Puts a process of this pid namespace into the cgroup.
+    pub fn admit(&self, process: Pid) -> Result<(), Failure> {
+        for directory in self.directories() {
+            put(directory, process).cannot("put the process into", "its cgroup")?;
+        }
+        Ok(())
+    }
+
+    /// Its directory in each hierarchy.
+    fn directories(&self) -> impl Iterator<Item = &OwnedFd> {
+        let (one, several) = match self {
+            Placement::Nowhere => (None, &[][..]),
+            Placement::Unified(directory) => (Some(directory), &[][..]),
+            Placement::Split(directories) => (None, directories.as_slice()),
+        };
+        one.into_iter()
+            .chain(several.iter().map(|(_, directory)| directory))
+    }
+}
+
+fn put(directory: &OwnedFd, process: Pid) -> io::Result<()> {
+    use rustix::fs::{Mode, OFlags, openat};
+    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+    let procs = openat(directory, "cgroup.procs", flags, Mode::empty())?;
+    let pid = process.as_raw_nonzero().to_string();
+    io::Write::write_all(&mut fs::File::from(procs), pid.as_bytes())
+}
+
+/// Removes the container's cgroup from every hierarchy, killing what is in it.
+///
+/// # Errors
+///
+/// `EBUSY` if something in it has not ended yet: to be tried again later.
+pub fn remove(cgroup: &Cgroup) -> io::Result<()> {
+    let mut outcome = Ok(());
+    for hierarchy in hierarchy::all()? {
+        let path = hierarchy.base.join(&cgroup.parent).join(&cgroup.name);
+        if let Err(err) = remove_tree(&path) {
+            outcome = Err(err);
+        }
+    }
+    outcome
+}
+
+/// Removes the common parent of the containers' cgroups where it is empty.
+pub fn remove_parent(parent: &str) {
+    for hierarchy in hierarchy::all().unwrap_or_default() {
+        // One that is not empty, or not there, is left alone.
+        let own = Path::new(parent)
+            .ancestors()
+            .take_while(|path| *path != Path::new(""));
+        for path in own {
+            let _ = fs::remove_dir(hierarchy.base.join(path));
+        }
+    }
+}
+
+fn make_in(hierarchy: &Hierarchy, cgroup: &Cgroup) -> Result<PathBuf, Failure> {
+    let mut path = hierarchy.base.clone();
+    for component in Path::new(&cgroup.parent).components() {
+        hierarchy
+            .delegate(&path)
+            .cannot_at("use the controllers in", &path)?;
+        match component {
+            Component::Normal(name) => path.push(name),
+            _ => {
+                return Err(Failure::Launch(
+                    "the cgroup's parent leads out of the hierarchy",
+                ));
+            }
+        }
+        make_directory(&path).cannot_at("make the cgroup", &path)?;
+    }
+    hierarchy
+        .delegate(&path)
+        .cannot_at("use the controllers in", &path)?;
+    path.push(&cgroup.name);
+    remove_tree(&path).cannot_at("remove the earlier cgroup", &path)?;
+    make_directory(&path).cannot_at("make the cgroup", &path)?;
+    for (file, value) in hierarchy.limits(cgroup) {
+        let file = path.join(file);
+        match write(&file, &value) {
+            // A kernel that does not account swap has no such file; where there
+            // is no swap it limits nothing.
+            Err(err) if err.kind() == io::ErrorKind::NotFound && of_swap(&file) && !swaps() => {}
+            outcome => outcome.cannot_at("set the limit", &file)?,
+        }
+    }
+    Ok(path)
+}
+
+fn of_swap(file: &Path) -> bool {
+    let name = file.file_name().unwrap_or_default();
+    name == "memory.swap.max" || name == "memory.memsw.limit_in_bytes"
+}
+
+/// Whether the host swaps: a line for each area follows the title.
+fn swaps() -> bool {
+    let areas = fs::read_to_string("/proc/swaps").unwrap_or_default();
+    areas.lines().count() > 1
+}
+
+fn make_directory(path: &Path) -> io::Result<()> {
+    match fs::create_dir(path) {
+        Err(err) if err.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        outcome => outcome,
+    }
+}
+
+/// Writes an existing file of the kernel's; a missing one is an error.
+fn write(file: &Path, value: &str) -> io::Result<()> {
+    let mut file = fs::OpenOptions::new().write(true).open(file)?;
+    io::Write::write_all(&mut file, value.as_bytes())
+}
+
+/// How often a removal looks whether what it killed has gone, and how long it
+/// sleeps in between.
+const LOOKS: u32 = 20;
+const NAP: Duration = Duration::from_millis(2);
+
+fn remove_tree(path: &Path) -> io::Result<()> {
+    for _ in 0..LOOKS {
+        match fs::remove_dir(path) {
+            Ok(()) => return Ok(()),
+            Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(err) if err.raw_os_error() == Some(libc::EBUSY) => {}
+            Err(err) => return Err(err),
+        }
+        kill_inside(path);
+        for child in fs::read_dir(path).into_iter().flatten().flatten() {
+            if child.file_type().is_ok_and(|kind| kind.is_dir()) {
+                remove_tree(&child.path())?;
+            }
+        }
+        std::thread::sleep(NAP);
+    }
+    Err(io::Error::from_raw_os_error(libc::EBUSY))
+}
+
+/// Whether it worked is seen by the removal.
+fn kill_inside(path: &Path) {
+    if write(&path.join("cgroup.kill"), "1").is_ok() {
+        return;
+    }
+    // v1 has no such file. Pinned first: whoever is still listed then is meant.
+    let listed = || fs::read_to_string(path.join("cgroup.procs")).unwrap_or_default();
+    let pids = |list: &str| -> Vec<i32> { list.lines().flat_map(str::parse).collect() };
+    let pinned = pids(&listed()).into_iter();
+    let pinned: Vec<_> = pinned
+        .flat_map(|pid| Some((pid, pidfd::open(pid).ok()?)))
+        .collect();
+    let still = pids(&listed());
+    for (_, pidfd) in pinned.iter().filter(|(pid, _)| still.contains(pid)) {
+        let _ = pidfd_send_signal(pidfd, Signal::KILL);
+    }
+}

@@ -1,0 +1,217 @@
+//! The process's own side of its start: it takes on what the plan gives it,
+//! gives up everything else, opens the secrets, and executes the program.
+//!
+//! It never returns. The exec, or its exit, destroys every trace of the knot,
+//! the private keys and the plaintexts in its memory.
+
+use std::convert::Infallible;
+use std::ffi::CString;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::signal::SigSet;
+use nix::unistd::{Gid, Uid, execve, setgroups, setresgid, setresuid, setsid};
+use rustix::fs::{FileType, Mode, OFlags, fstat, makedev};
+use rustix::process::{
+    DumpableBehavior, Resource, Rlimit, fchdir, getcwd, getrlimit, set_dumpable_behavior, setrlimit,
+};
+use rustix::thread::set_no_new_privs;
+
+use super::environment;
+use super::failure::{Attempt, Failure};
+use super::process::Start;
+use crate::sys::beneath::open_in_root;
+use crate::sys::capability::{self, CapabilitySet};
+use crate::sys::{descriptor, disposition, memory, mount};
+
+/// Becomes the container's process, or tells `tell` why it cannot.
+pub fn run(start: &Start<'_>, ready: OwnedFd, tell: OwnedFd) -> ! {
+    disposition::reset_all();
+    let _ = SigSet::empty().thread_set_mask();
+    let mut go = [0];
+    if File::from(ready).read_exact(&mut go).is_err() {
+        // The knot has failed, and tells it itself.
+        std::process::exit(125);
+    }
+    // Out of the way of every number that the process is to have.
+    let above = start.plan.sockets.iter().map(|socket| socket.fd + 1).max();
+    let above = above.unwrap_or(0).max(3) as RawFd;
+    let tell = rustix::io::fcntl_dupfd_cloexec(&tell, above).unwrap_or(tell);
+    let Err(failure) = become_process(start);
+    let line = serde_json::to_vec(&failure.report()).expect("a report is always JSON");
+    let _ = File::from(tell).write_all(&line);
+    std::process::exit(failure.status().into());
+}
+
+fn become_process(start: &Start<'_>) -> Result<Infallible, Failure> {
+    let plan = start.plan;
+    setsid().cannot("begin", "a session")?;
+    // From here on its own cgroup is the root of those it sees.
+    unshare(CloneFlags::CLONE_NEWCGROUP).cannot("make", "a cgroup namespace")?;
+    take_ids(start)?;
+    if let Some(terminal) = &start.terminal {
+        terminal.control()?;
+    }
+    let root = mount::open_directory(Path::new("/")).cannot("open", "/")?;
+    let descriptors = descriptors(start, &root)?;
+    enter_workdir(&root, &plan.process.workdir)?;
+    let executable = find_executable(&root, &plan.process.executable)?;
+    let arguments = environment::arguments(&plan.process)?;
+    let mut variables = environment::plain(plan)?;
+    if !plan.secrets.is_empty() {
+        // Best effort: without the right to, secrets may reach the swap of a
+        // machine whose memory runs out just now.
+        let _ = memory::lock_all(getrlimit(Resource::Memlock).current.is_none());
+        environment::add_secrets(&mut variables, start.keys.open_secrets(&plan.secrets)?)?;
+    }
+    let variables = variables.into_values().collect::<Vec<_>>();
+    descriptor::close_all_on_exec().cannot("close", "what is not the process's")?;
+    descriptor::place(descriptors).cannot("place", "the file descriptors")?;
+    limit(plan.limits.fileno, start.memlock).cannot("set", "the resource limits")?;
+    let Err(cause) = execve(&executable, &arguments, &variables);
+    Err(Failure::Execute {
+        executable: plan.process.executable.clone(),
+        present: true,
+        cause: cause.into(),
+    })
+}
+
+/// The plan's user and group, and no right beyond theirs, now or later.
+fn take_ids(start: &Start<'_>) -> Result<(), Failure> {
+    let ids = &start.plan.ids;
+    let (uid, gid) = (Uid::from_raw(ids.uid), Gid::from_raw(ids.gid));
+    capability::bound_to_none().cannot("empty", "the capability bounding set")?;
+    setgroups(&[]).cannot("drop", "the supplementary groups")?;
+    setresgid(gid, gid, gid).cannot("become the group", ids.gid)?;
+    setresuid(uid, uid, uid).cannot("become the user", ids.uid)?;
+    capability::keep_only(CapabilitySet::empty()).cannot("drop", "the capabilities")?;
+    set_no_new_privs(true).cannot("give up", "new privileges")?;
+    // Nobody of the same user in here may look while secrets are open.
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).cannot("close", "the memory to others")
+}
+
+/// Every descriptor of the process and its number.
+fn descriptors(start: &Start<'_>, root: &OwnedFd) -> Result<Vec<(RawFd, OwnedFd)>, Failure> {
+    let plan = start.plan;
+    let mut descriptors = Vec::new();
+    for (socket, fd) in plan.sockets.iter().zip(start.sockets) {
+        let fd = fd.try_clone().cannot("pass the socket", socket.address)?;
+        descriptors.push((socket.fd as RawFd, fd));
+    }
+    let [stdin, stdout, stderr] = standard(start, root)?;
+    if !plan.sockets.iter().any(|socket| socket.fd == 0) {
+        descriptors.push((0, stdin));
+    }
+    descriptors.extend([(1, stdout), (2, stderr)]);
+    Ok(descriptors)
+}
+
+fn standard(start: &Start<'_>, root: &OwnedFd) -> Result<[OwnedFd; 3], Failure> {
+    let stdio = &start.plan.stdio;
+    if stdio.interactive {
+        let given = [
+            (0, io::stdin().as_fd().try_clone_to_owned()),
+            (1, io::stdout().as_fd().try_clone_to_owned()),
+            (2, io::stderr().as_fd().try_clone_to_owned()),
+        ];
+        let [stdin, stdout, stderr] = given.map(|(number, fd)| {
+            let terminal = start.terminal.as_ref();
+            match terminal.and_then(|terminal| terminal.instead_of(number)) {
+                Some(terminal) => terminal,
+                None => fd.cannot("keep", "standard input and output"),
+            }
+        });
+        return Ok([stdin?, stdout?, stderr?]);
+    }
+    let output = match &stdio.file {
+        Some(path) => open_output(root, path)?,
+        None => start.stdio.try_clone().cannot("pass", "the stdio log")?,
+    };
+    let again = output.try_clone().cannot("pass", "the output")?;
+    Ok([open_null(root)?, output, again])
+}
+
+/// The container's own null device, and nothing that is only called so.
+pub fn open_null(root: &OwnedFd) -> Result<OwnedFd, Failure> {
+    let fd = open_in_root(
+        root,
+        Path::new("/dev/null"),
+        OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK,
+        Mode::empty(),
+    );
+    let fd = fd.cannot("open", "/dev/null in the container")?;
+    let found = fstat(&fd).cannot("look at", "/dev/null in the container")?;
+    let device = FileType::from_raw_mode(found.st_mode) == FileType::CharacterDevice;
+    if device && found.st_rdev == makedev(1, 3) {
+        rustix::fs::fcntl_setfl(&fd, OFlags::empty())
+            .cannot("open", "/dev/null in the container")?;
+        return Ok(fd);
+    }
+    Err(Failure::Kind {
+        action: "use",
+        object: "/dev/null in the container".to_owned(),
+        fault: "it is not the null device",
+        hint: "the devfs-dir needs the usual devices",
+    })
+}
+
+/// `stdout-stderr-file`, opened with the process's own ids.
+fn open_output(root: &OwnedFd, path: &Path) -> Result<OwnedFd, Failure> {
+    // Non-blocking, since whoever can write the volume may have put a FIFO there.
+    let flags =
+        OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::NOCTTY | OFlags::NONBLOCK;
+    let fd = open_in_root(root, path, flags, Mode::from_raw_mode(0o644))
+        .cannot_at("open the stdout-stderr-file", path)?;
+    let found = fstat(&fd).cannot_at("look at the stdout-stderr-file", path)?;
+    if FileType::from_raw_mode(found.st_mode) != FileType::RegularFile {
+        return Err(Failure::Kind {
+            action: "use the stdout-stderr-file",
+            object: path.display().to_string(),
+            fault: "it is not a regular file",
+            hint: "it must be a regular file, or not be there",
+        });
+    }
+    rustix::fs::fcntl_setfl(&fd, OFlags::APPEND).cannot_at("use the stdout-stderr-file", path)?;
+    Ok(fd)
+}
+
+/// The working directory, opened with the process's own ids.
+fn enter_workdir(root: &OwnedFd, path: &Path) -> Result<(), Failure> {
+    let directory = open_in_root(root, path, OFlags::PATH | OFlags::DIRECTORY, Mode::empty())
+        .cannot_at("open the workdir", path)?;
+    fchdir(&directory).cannot_at("enter the workdir", path)?;
+    let inside = getcwd(Vec::new()).cannot_at("look at the workdir", path)?;
+    if inside.to_bytes().starts_with(b"/") {
+        return Ok(());
+    }
+    Err(Failure::Kind {
+        action: "enter the workdir",
+        object: path.display().to_string(),
+        fault: "it is outside the container",
+        hint: "`workdir` is a directory inside the image",
+    })
+}
+
+/// The program, found without following magic links: `/proc/self/exe` would be
+/// the knot's own binary.
+fn find_executable(root: &OwnedFd, path: &Path) -> Result<CString, Failure> {
+    open_in_root(root, path, OFlags::PATH, Mode::empty()).map_err(|cause| Failure::Execute {
+        executable: path.to_owned(),
+        present: !matches!(cause.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR)),
+        cause,
+    })?;
+    environment::text(path.as_os_str().as_bytes().to_vec())
+}
+
+fn limit(fileno: u64, memlock: Rlimit) -> rustix::io::Result<()> {
+    let both = |value| Rlimit {
+        current: Some(value),
+        maximum: Some(value),
+    };
+    setrlimit(Resource::Memlock, memlock)?;
+    setrlimit(Resource::Nofile, both(fileno))
+}

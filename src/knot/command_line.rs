@@ -1,0 +1,259 @@
+//! The knot's command line. Who encodes it also decodes it: here.
+//!
+//! ```text
+//! lithos_knot --name <sandbox>/<process>.<n> --plan FD --report FD [--gate FD]
+//!             --stdio FD [--socket FD]… [--terminal FD [--replace N]…]
+//! ```
+//!
+//! People grep for `lithos_knot --name`; nothing in it is secret.
+
+use std::os::fd::RawFd;
+
+use quick_error::quick_error;
+
+use crate::name::{ContainerName, NameError};
+
+/// What a knot is given. File descriptors are numbers here, since they cross an
+/// exec; the knot takes ownership of them once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Launch {
+    /// The container it is the init of.
+    pub name: ContainerName,
+    /// A sealed memfd with the plan as JSON.
+    pub plan: RawFd,
+    /// The record's report file, open for appending.
+    pub report: RawFd,
+    /// A pipe: a byte means that the record is complete, end of file means
+    /// that the supervisor is gone. None: nothing to wait for.
+    pub gate: Option<RawFd>,
+    /// The sandbox's stdio log, open for appending.
+    pub stdio: RawFd,
+    /// The plan's sockets that are passed, in its order.
+    pub sockets: Vec<RawFd>,
+    /// A Unix socket: the master side of a terminal of the container's own is
+    /// sent there.
+    pub terminal: Option<RawFd>,
+    /// Which of 0, 1 and 2 that terminal takes the place of in the process.
+    pub replaced: Vec<RawFd>,
+}
+
+quick_error! {
+    /// Why a command line is not a knot's.
+    #[derive(Debug, PartialEq, Eq)]
+    pub enum LaunchError {
+        /// An argument nobody knows.
+        Unknown(argument: String) {
+            display("unknown argument {:?}", argument)
+        }
+        /// An option without its value, or with one that is no descriptor.
+        Value(option: &'static str) {
+            display("{} needs the number of an open file descriptor", option)
+        }
+        /// A name that is none.
+        Name(err: NameError) {
+            display("--name: {}", err)
+            from()
+        }
+        /// An option is missing.
+        Missing(option: &'static str) {
+            display("{} is missing", option)
+        }
+    }
+}
+
+/// What `--help` prints.
+pub const HELP: &str = "\
+The init of one lithos container. It is started by lithos_tree and lithos_cmd,
+which hand it open file descriptors; there is no use in starting it by hand.
+
+Usage: lithos_knot --name SANDBOX/PROCESS.N --plan FD --report FD [--gate FD]
+                   --stdio FD [--socket FD]... [--terminal FD [--replace N]...]
+       lithos_knot --verify --plan FD
+
+  --name NAME    the container it is the init of
+  --plan FD      a sealed memfd holding the container's plan
+  --report FD    where to append what happens
+  --gate FD      a pipe to wait on before the process is started
+  --stdio FD     the sandbox's stdio log
+  --socket FD    the plan's sockets, in its order
+  --terminal FD  where to send the master of a terminal of the container's own
+  --replace N    which of 0, 1 and 2 is that terminal in the process
+  --verify       only try whether the plan's secrets open; one line of JSON on
+                 stdout for each that does not
+  --help         print this
+  --version      print the version
+
+Example: `pgrep -af 'lithos_knot --name shop/'` lists the containers of the
+sandbox `shop`.
+";
+
+/// What a knot is asked to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// Print [`HELP`].
+    Help,
+    /// Print the version.
+    Version,
+    /// Try whether the secrets of a plan open.
+    Verify {
+        /// A sealed memfd with the plan as JSON.
+        plan: RawFd,
+    },
+    /// Be a container's init.
+    Launch(Launch),
+}
+
+impl Request {
+    /// Reads the arguments after argument zero.
+    pub fn from_args(args: impl IntoIterator<Item = String>) -> Result<Self, LaunchError> {
+        let mut args = args.into_iter().peekable();
+        match args.peek().map(String::as_str) {
+            Some("--help" | "-h") => Ok(Self::Help),
+            Some("--version" | "-V") => Ok(Self::Version),
+            Some("--verify") => {
+                let mut rest = args.skip(1);
+                match rest.next().as_deref() {
+                    Some("--plan") => {}
+                    Some(other) => return Err(LaunchError::Unknown(other.to_owned())),
+                    None => return Err(LaunchError::Missing("--plan")),
+                }
+                let plan = descriptor("--plan", rest.next())?;
+                match rest.next() {
+                    Some(more) => Err(LaunchError::Unknown(more)),
+                    None => Ok(Self::Verify { plan }),
+                }
+            }
+            _ => Launch::from_args(args).map(Self::Launch),
+        }
+    }
+
+    /// The arguments that ask to verify a plan, argument zero included.
+    pub fn verify_args(plan: RawFd) -> Vec<String> {
+        ["lithos_knot", "--verify", "--plan", &plan.to_string()]
+            .map(str::to_owned)
+            .to_vec()
+    }
+}
+
+impl Launch {
+    /// The arguments, argument zero included.
+    pub fn to_args(&self) -> Vec<String> {
+        let mut args = vec![
+            "lithos_knot".to_owned(),
+            "--name".to_owned(),
+            self.name.to_string(),
+        ];
+        let mut push = |option: &str, fd: RawFd| args.extend([option.to_owned(), fd.to_string()]);
+        push("--plan", self.plan);
+        push("--report", self.report);
+        if let Some(gate) = self.gate {
+            push("--gate", gate);
+        }
+        push("--stdio", self.stdio);
+        for &socket in &self.sockets {
+            push("--socket", socket);
+        }
+        if let Some(terminal) = self.terminal {
+            push("--terminal", terminal);
+        }
+        for &number in &self.replaced {
+            push("--replace", number);
+        }
+        args
+    }
+
+    /// Reads the arguments after argument zero.
+    pub fn from_args(args: impl IntoIterator<Item = String>) -> Result<Self, LaunchError> {
+        let mut args = args.into_iter();
+        let (mut name, mut plan, mut report, mut gate, mut stdio) = (None, None, None, None, None);
+        let (mut sockets, mut terminal, mut replaced) = (Vec::new(), None, Vec::new());
+        while let Some(option) = args.next() {
+            match option.as_str() {
+                "--name" => {
+                    name = Some(args.next().ok_or(LaunchError::Missing("--name"))?.parse()?);
+                }
+                "--plan" => plan = Some(descriptor("--plan", args.next())?),
+                "--report" => report = Some(descriptor("--report", args.next())?),
+                "--gate" => gate = Some(descriptor("--gate", args.next())?),
+                "--stdio" => stdio = Some(descriptor("--stdio", args.next())?),
+                "--socket" => sockets.push(descriptor("--socket", args.next())?),
+                "--terminal" => terminal = Some(descriptor("--terminal", args.next())?),
+                "--replace" => replaced.push(descriptor("--replace", args.next())?),
+                _ => return Err(LaunchError::Unknown(option)),
+            }
+        }
+        Ok(Self {
+            name: name.ok_or(LaunchError::Missing("--name"))?,
+            plan: plan.ok_or(LaunchError::Missing("--plan"))?,
+            report: report.ok_or(LaunchError::Missing("--report"))?,
+            gate,
+            stdio: stdio.ok_or(LaunchError::Missing("--stdio"))?,
+            sockets,
+            terminal,
+            replaced,
+        })
+    }
+}
+
+fn descriptor(option: &'static str, value: Option<String>) -> Result<RawFd, LaunchError> {
+    let number = value
+        .and_then(|text| text.parse().ok())
+        .filter(|&fd: &RawFd| fd >= 0);
+    number.ok_or(LaunchError::Value(option))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn survives_a_round_trip() {
+        let launch = Launch {
+            name: "shop/web.0".parse().unwrap(),
+            plan: 3,
+            report: 4,
+            gate: Some(5),
+            stdio: 6,
+            sockets: vec![7, 9],
+            terminal: Some(8),
+            replaced: vec![0, 2],
+        };
+        assert_eq!(
+            Launch::from_args(launch.to_args().into_iter().skip(1)),
+            Ok(launch)
+        );
+    }
+
+    #[test]
+    fn begins_with_the_name_that_people_grep_for() {
+        let name = "shop/web.0".parse().unwrap();
+        let launch = Launch {
+            name,
+            plan: 3,
+            report: 4,
+            gate: None,
+            stdio: 6,
+            sockets: vec![],
+            terminal: None,
+            replaced: vec![],
+        };
+        assert!(
+            launch
+                .to_args()
+                .join(" ")
+                .starts_with("lithos_knot --name shop/web.0 ")
+        );
+    }
+
+    #[test]
+    fn refuses_what_it_did_not_write() {
+        for args in [
+            &["--plan", "x"][..],
+            &["--name", "a"],
+            &["--what"],
+            &["--name", "a/b.0"],
+        ] {
+            assert!(Launch::from_args(args.iter().map(|&a| a.to_owned())).is_err());
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! Why a container does not start: `cannot <verb> <object>: <cause>`, a hint
+//! where there is one thing to do, and the status that a shell would end with.
+//!
+//! No variant can hold a value of a secret.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use lithos_crypt::{KeyError, Refusal};
+use quick_error::quick_error;
+
+use crate::bridge::BridgeError;
+use crate::cause::Cause;
+use crate::report::Report;
+
+quick_error! {
+    /// Why a container does not start.
+    #[derive(Debug)]
+    #[allow(missing_docs)] // fields take no docs in quick-error: the variants' docs name them
+    pub enum Failure {
+        /// A system call's `cause`, with what was attempted: a verb and its object.
+        Call {
+            action: &'static str,
+            object: String,
+            cause: io::Error
+        } {
+            display("cannot {} {}: {}", action, object, Cause(cause))
+            source(cause)
+        }
+        /// Something is of another kind than it must be.
+        Kind {
+            action: &'static str,
+            object: String,
+            fault: &'static str,
+            hint: &'static str
+        } {
+            display("cannot {} {}: {}", action, object, fault)
+        }
+        /// The mount point `target` cannot be opened inside the container.
+        MountPoint {
+            target: PathBuf,
+            cause: io::Error
+        } {
+            display("cannot mount on {}: {}", target.display(), Cause(cause))
+            source(cause)
+        }
+        /// The host directory of a volume cannot be opened.
+        Volume {
+            host: PathBuf,
+            target: PathBuf,
+            cause: io::Error
+        } {
+            display(
+                "cannot open {} on the host for the volume {}: {}",
+                host.display(), target.display(), Beneath(cause),
+            )
+            source(cause)
+        }
+        /// The container's network cannot be set up.
+        Network(cause: BridgeError) {
+            display("{}", cause)
+            source(cause)
+        }
+        /// The plan cannot be understood: it is of another release.
+        Plan(cause: serde_json::Error) {
+            display("cannot read the plan: {}", cause)
+            source(cause)
+        }
+        /// The plan and the command line do not belong together.
+        Launch(fault: &'static str) {
+            display("cannot use the plan: {}", fault)
+        }
+        /// The private keys in the file `path` cannot be used.
+        Key {
+            path: PathBuf,
+            cause: KeyError
+        } {
+            display("cannot use the private key file {}: {}", path.display(), cause)
+            source(cause)
+        }
+        /// Variables whose secrets do not open, each with every token's own outcome.
+        Secrets(refused: Vec<Refused>) {
+            display("{}", Lines(refused))
+        }
+        /// The program `executable` cannot be executed; `present`: it exists.
+        Execute {
+            executable: PathBuf,
+            present: bool,
+            cause: io::Error
+        } {
+            display(
+                "cannot execute {}: {}",
+                executable.display(), ExecuteCause(*present, cause),
+            )
+            source(cause)
+        }
+        /// The process's own side of the start, as it told it before it ended.
+        Told {
+            reason: String,
+            hint: Option<String>,
+            status: u8
+        } {
+            display("{}", reason)
+        }
+    }
+}
+
+/// A variable whose secret does not open.
+#[derive(Debug)]
+pub struct Refused {
+    /// The environment variable.
+    pub variable: String,
+    /// Every token's own outcome, in their order.
+    pub refusals: Vec<Refusal>,
+}
+
+impl Failure {
+    /// The one thing to do about it, if there is one.
+    pub fn hint(&self) -> Option<String> {
+        let text = match self {
+            Failure::Kind { hint, .. } => hint,
+            Failure::MountPoint { cause, .. } => match cause.raw_os_error() {
+                Some(libc::ENOENT) => "make the mount point in the image",
+                Some(libc::ENOTDIR | libc::EISDIR) => {
+                    "a directory is mounted on a directory, a file on a file"
+                }
+                _ => return None,
+            },
+            Failure::Volume { cause, .. } => match cause.raw_os_error() {
+                Some(libc::ENOENT) => {
+                    "make the directory on the host, or set `mkdir: true` on a !Persistent volume"
+                }
+                _ => return None,
+            },
+            Failure::Key { cause, .. } => return cause.hint().map(str::to_owned),
+            Failure::Execute { present, cause, .. } => return execute_hint(*present, cause),
+            Failure::Network(cause) => return cause.hint(),
+            Failure::Told { hint, .. } => return hint.clone(),
+            Failure::Plan(_) | Failure::Launch(_) => {
+                "only lithos_tree and lithos_cmd of the same release start lithos_knot"
+            }
+            Failure::Call { .. } | Failure::Secrets(_) => return None,
+        };
+        Some(text.to_owned())
+    }
+
+    /// 127: not found; 126: not executable; 125: our own failure.
+    pub fn status(&self) -> u8 {
+        match self {
+            Failure::Execute { present: false, .. } => 127,
+            Failure::Execute { .. } => 126,
+            Failure::Told { status, .. } => *status,
+            _ => 125,
+        }
+    }
+
+    /// The line that tells it.
+    pub fn report(&self) -> Report {
+        Report::Failed {
+            reason: self.to_string(),
+            hint: self.hint(),
+            status: self.status(),
+        }
+    }
+}
+
+fn execute_hint(present: bool, cause: &io::Error) -> Option<String> {
+    let text = match cause.raw_os_error() {
+        Some(libc::ENOENT) if present => {
+            "copy the program's interpreter (its `#!` line) or its dynamic linker into the image"
+        }
+        Some(libc::ENOENT | libc::ENOTDIR) => "`executable` is a path inside the image",
+        Some(libc::ENOEXEC) => {
+            "it must be a program for this machine, or a script beginning with `#!`"
+        }
+        Some(libc::EACCES) => {
+            "it must be a regular file that the container's user may execute, and not on a noexec volume"
+        }
+        _ => return None,
+    };
+    Some(text.to_owned())
+}
+
+/// A cause of `openat2`, whose `EXDEV` is not about devices.
+struct Beneath<'a>(&'a io::Error);
+
+impl fmt::Display for Beneath<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.raw_os_error() {
+            Some(libc::EXDEV) => f.write_str("it leads out of the sandbox's directory"),
+            _ => Cause(self.0).fmt(f),
+        }
+    }
+}
+
+/// A cause of `execve`, whose `ENOENT` may be about the interpreter.
+struct ExecuteCause<'a>(bool, &'a io::Error);
+
+impl fmt::Display for ExecuteCause<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0, self.1.raw_os_error()) {
+            (true, Some(libc::ENOENT)) => f.write_str("its interpreter is missing"),
+            _ => Cause(self.1).fmt(f),
+        }
+    }
+}
+
+struct Lines<'a>(&'a [Refused]);
+
+impl fmt::Display for Lines<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, refused) in self.0.iter().enumerate() {
+            let start = if index == 0 { "" } else { "\n" };
+            write!(f, "{start}{refused}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot open the secret {}: ", self.variable)?;
+        match self.refusals.as_slice() {
+            [] => f.write_str("there is no token"),
+            [first, rest @ ..] => {
+                write!(f, "{first}")?;
+                rest.iter().try_for_each(|refusal| write!(f, "; {refusal}"))
+            }
+        }
+    }
+}
+
+/// Says what was attempted when it fails.
+pub trait Attempt<T> {
+    /// `cannot <action> <object>: <cause>`.
+    fn cannot(self, action: &'static str, object: impl fmt::Display) -> Result<T, Failure>;
+
+    /// `cannot <action> <path>: <cause>`.
+    fn cannot_at(self, action: &'static str, path: &Path) -> Result<T, Failure>;
+}
+
+impl<T, E: Into<io::Error>> Attempt<T> for Result<T, E> {
+    fn cannot(self, action: &'static str, object: impl fmt::Display) -> Result<T, Failure> {
+        self.map_err(|cause| Failure::Call {
+            action,
+            object: object.to_string(),
+            cause: cause.into(),
+        })
+    }
+
+    fn cannot_at(self, action: &'static str, path: &Path) -> Result<T, Failure> {
+        self.cannot(action, path.display())
+    }
+}

@@ -1,0 +1,121 @@
+//! The kernel's own file systems: `/proc`, `/sys`, and the view of the
+//! container's cgroup.
+
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use rustix::fs::{Mode, OFlags, mkdirat};
+
+use super::{Attempt, Failure, Shape, Site, shape_of};
+use crate::knot::cgroup::Placement;
+use crate::sys::beneath::open_beneath;
+use crate::sys::mount::{self, NODEV, NOEXEC, NOSUID, READONLY};
+
+/// What container engines hide in `/proc`: it tells about, or acts on, the
+/// whole machine.
+const MASKED_IN_PROC: &[&str] = &[
+    "acpi",
+    "asound",
+    "interrupts",
+    "kcore",
+    "keys",
+    "latency_stats",
+    "sched_debug",
+    "scsi",
+    "timer_list",
+    "timer_stats",
+];
+
+/// What they leave readable in `/proc`.
+const READONLY_IN_PROC: &[&str] = &["bus", "fs", "irq", "sys", "sysrq-trigger"];
+
+/// What they hide in `/sys`.
+const MASKED_IN_SYS: &[&str] = &["firmware", "devices/virtual/powercap"];
+
+/// A procfs of this pid namespace, detached.
+pub fn new_procfs() -> Result<OwnedFd, Failure> {
+    mount::new_filesystem("proc", &[], NOSUID | NODEV | NOEXEC).cannot("make", "a procfs")
+}
+
+pub fn mount_proc(site: &Site<'_>, target: &Path) -> Result<(), Failure> {
+    site.attach(&site.proc, target, Shape::Directory)?;
+    for path in READONLY_IN_PROC {
+        restrict(&site.proc, path, target)?;
+    }
+    for path in MASKED_IN_PROC {
+        mask(site, &site.proc, path, target)?;
+    }
+    Ok(())
+}
+
+pub fn mount_sys(site: &Site<'_>, target: &Path) -> Result<(), Failure> {
+    let attributes = NOSUID | NODEV | NOEXEC | READONLY;
+    let sys = mount::new_filesystem("sysfs", &[], attributes).cannot("make", "a sysfs")?;
+    site.attach(&sys, target, Shape::Directory)?;
+    for path in MASKED_IN_SYS {
+        mask(site, &sys, path, target)?;
+    }
+    Ok(())
+}
+
+/// Hides `path` of a file system behind nothing, if it is there at all.
+fn mask(site: &Site<'_>, top: &OwnedFd, path: &str, of: &Path) -> Result<(), Failure> {
+    let Some(point) = open_if_there(top, path, of)? else {
+        return Ok(());
+    };
+    let object = of.join(path);
+    let shape = shape_of(&point).cannot_at("look at", &object)?;
+    let nothing = site.own.mask(shape.unwrap_or(Shape::File));
+    let nothing = nothing.cannot_at("make a mask of", &object)?;
+    mount::attach(nothing, point).cannot_at("mask", &object)
+}
+
+/// Makes `path` of a file system read-only, if it is there at all.
+fn restrict(top: &OwnedFd, path: &str, of: &Path) -> Result<(), Failure> {
+    let Some(point) = open_if_there(top, path, of)? else {
+        return Ok(());
+    };
+    let object = of.join(path);
+    let same = mount::clone_of(&point, READONLY).cannot_at("make read-only", &object)?;
+    mount::attach(same, point).cannot_at("make read-only", &object)
+}
+
+fn open_if_there(top: &OwnedFd, path: &str, of: &Path) -> Result<Option<OwnedFd>, Failure> {
+    match open_beneath(top, Path::new(path), OFlags::PATH | OFlags::NOFOLLOW) {
+        Ok(fd) => Ok(Some(fd)),
+        Err(err) if err.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(err) => Err(err).cannot_at("open", &of.join(path)),
+    }
+}
+
+/// The container's own cgroup, so that runtimes which size themselves by it see
+/// its limits. Without cgroups there is nothing to show.
+pub fn mount_cgroup_view(site: &Site<'_>, target: &Path) -> Result<(), Failure> {
+    let attributes = NOSUID | NODEV | NOEXEC | READONLY;
+    match site.cgroup {
+        Placement::Nowhere => Ok(()),
+        Placement::Unified(cgroup) => {
+            let view = mount::clone_of(cgroup, attributes).cannot("show", "the cgroup")?;
+            site.attach(&view, target, Shape::Directory)
+        }
+        Placement::Split(cgroups) => {
+            let top = mount::new_filesystem(
+                "tmpfs",
+                &[("size", "64k"), ("nr_inodes", "64"), ("mode", "0755")],
+                attributes - READONLY,
+            )
+            .cannot("make a tmpfs for", target.display())?;
+            for (name, _) in cgroups {
+                mkdirat(&top, name, Mode::from_raw_mode(0o755)).cannot("show the cgroup", name)?;
+            }
+            site.attach(&top, target, Shape::Directory)?;
+            for (name, cgroup) in cgroups {
+                let view = mount::clone_of(cgroup, attributes).cannot("show the cgroup", name)?;
+                let point = open_beneath(&top, Path::new(name), OFlags::PATH)
+                    .cannot("show the cgroup", name)?;
+                mount::attach(view, point).cannot("show the cgroup", name)?;
+            }
+            mount::restrict(&top, READONLY).cannot_at("make read-only", target)
+        }
+    }
+}

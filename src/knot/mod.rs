@@ -1,0 +1,197 @@
+//! The container's own init: builds the container, opens the secrets, runs the
+//! process, reports its end.
+//!
+//! It runs as pid 1 of the container's pid namespace, in the host's user
+//! namespace, and needs no YAML: the plan comes in a sealed memfd. It never
+//! reads a private key, and never holds a plaintext: it hands descriptors of
+//! the key files to the process that is about to execute the program.
+//!
+//! Begin with `contain`; it reads as the procedure.
+
+pub mod cgroup;
+mod child;
+pub mod command_line;
+mod environment;
+mod failure;
+mod filesystem;
+mod gate;
+mod life;
+mod notice;
+mod process;
+mod secrets;
+mod signals;
+mod sockets;
+mod terminal;
+mod verify;
+
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::process::ExitCode;
+
+use rustix::fs::Mode;
+use rustix::process::{DumpableBehavior, set_dumpable_behavior, umask};
+
+use crate::bridge;
+use crate::cause::Cause;
+use crate::config::process::Kind;
+use crate::report::End;
+use crate::resolve::plan::Plan;
+use crate::sys::{descriptor, memfd, mount};
+
+use command_line::{Launch, Request};
+use failure::{Attempt, Failure};
+use gate::Gate;
+use notice::Notices;
+use process::Start;
+use secrets::KeyFiles;
+use signals::Signals;
+use terminal::{Request as TerminalRequest, Terminal};
+
+/// What `lithos_knot` does with the arguments after argument zero.
+pub fn run(arguments: impl IntoIterator<Item = String>) -> ExitCode {
+    match Request::from_args(arguments) {
+        Ok(Request::Help) => {
+            print!("{}", command_line::HELP);
+            ExitCode::SUCCESS
+        }
+        Ok(Request::Version) => {
+            println!("lithos_knot {}", env!("CARGO_PKG_VERSION"));
+            ExitCode::SUCCESS
+        }
+        Ok(Request::Verify { plan }) => verify::run(plan),
+        Ok(Request::Launch(launch)) => launched(launch),
+        Err(err) => misused(&err),
+    }
+}
+
+/// Started by hand, most likely.
+fn misused(fault: &dyn std::fmt::Display) -> ExitCode {
+    eprintln!(
+        "error: {fault}\nhint: lithos_knot is started by lithos_tree and lithos_cmd, with open file descriptors"
+    );
+    ExitCode::from(2)
+}
+
+fn launched(launch: Launch) -> ExitCode {
+    let given = match Given::adopt(&launch) {
+        Ok(given) => given,
+        Err(err) => {
+            return misused(&format!(
+                "a file descriptor named is not open: {}",
+                Cause(&err)
+            ));
+        }
+    };
+    let mut notices = Notices::new(launch.name, given.report, given.stdio);
+    let outcome = Signals::block()
+        .cannot("block", "the signals")
+        .and_then(|signals| contain(given.container, &signals, &mut notices));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            notices.report(&failure.report());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The descriptors of a [`Launch`].
+struct Given {
+    report: OwnedFd,
+    stdio: OwnedFd,
+    container: Container,
+}
+
+/// What a container is made of. The sockets stay open, under the numbers of the
+/// command line, for as long as the knot lives: a supervisor that lost them
+/// takes them back from here.
+struct Container {
+    plan: OwnedFd,
+    gate: Option<OwnedFd>,
+    sockets: Vec<OwnedFd>,
+    terminal: Option<TerminalRequest>,
+}
+
+impl Given {
+    fn adopt(launch: &Launch) -> std::io::Result<Self> {
+        let mut numbers = vec![launch.plan, launch.report, launch.stdio];
+        numbers.extend(launch.gate);
+        numbers.extend(launch.terminal);
+        numbers.extend(&launch.sockets);
+        let mut owned = descriptor::adopt_inherited(&numbers)?.into_iter();
+        let mut next = || owned.next().expect("as many as numbers");
+        let (plan, report, stdio) = (next(), next(), next());
+        let gate = launch.gate.map(|_| next());
+        let terminal = launch.terminal.map(|_| TerminalRequest {
+            socket: next(),
+            replaced: launch.replaced.clone(),
+        });
+        let sockets = owned.collect();
+        let container = Container {
+            plan,
+            gate,
+            sockets,
+            terminal,
+        };
+        Ok(Self {
+            report,
+            stdio,
+            container,
+        })
+    }
+}
+
+/// Builds the container, runs its process, and waits for its end.
+fn contain(given: Container, signals: &Signals, notices: &mut Notices) -> Result<(), Failure> {
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).cannot("close", "the memory to others")?;
+    let plan = read_plan(given.plan)?;
+    if plan.passed_sockets().count() != given.sockets.len() {
+        return Err(Failure::Launch(
+            "it has another number of sockets than were passed",
+        ));
+    }
+    umask(Mode::from_raw_mode(0o022));
+    nix::unistd::sethostname(&plan.hostname).cannot("set the host name", &plan.hostname)?;
+    let keys = KeyFiles::open(&plan.secrets)?;
+    let cgroup = cgroup::make(plan.cgroup.as_ref())?;
+    let memlock = process::set_limits(&plan)?;
+    let host_proc = mount::open_directory(Path::new("/proc")).cannot("open", "/proc")?;
+    bridge::enter(&plan.network, host_proc).map_err(Failure::Network)?;
+    let sockets = sockets::complete(&plan, given.sockets)?;
+    let proc = filesystem::enter(&plan, &cgroup)?;
+    let terminal = given
+        .terminal
+        .map(|wanted| Terminal::make(wanted, &plan.ids));
+    let terminal = terminal.transpose()?;
+    match gate::pass(given.gate.as_ref(), signals).cannot("wait for", "the supervisor")? {
+        Gate::Open => {}
+        Gate::SupervisorGone => return Ok(()),
+        Gate::Stopped(signal) => {
+            notices.ended(End::Signalled(signal), None, None);
+            return Ok(());
+        }
+    }
+    let start = Start {
+        plan: &plan,
+        keys,
+        stdio: notices.stdio()?,
+        sockets: &sockets,
+        terminal,
+        proc,
+        cgroup,
+        memlock,
+    };
+    match plan.kind {
+        Kind::Daemon if plan.supervision.restart_process_only => {
+            life::again_and_again(&start, signals, notices)
+        }
+        Kind::Daemon => life::once(start, None, signals, notices),
+        // The gate stays in its caller's hands for as long as the caller lives.
+        Kind::Command => life::once(start, given.gate, signals, notices),
+    }
+}
+
+fn read_plan(plan: OwnedFd) -> Result<Plan, Failure> {
+    let bytes = memfd::read_sealed(plan).cannot("read", "the plan")?;
+    serde_json::from_slice(&bytes).map_err(Failure::Plan)
+}

@@ -1,0 +1,165 @@
+//! From the knot to the container's process: a second fork, its ids, and what
+//! it tells of its start.
+//!
+//! The process is made in a user namespace below the knot's, so it can undo
+//! nothing that the knot has done. [`child`](super::child) is its own side.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::OFlags;
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, setrlimit};
+
+use super::cgroup::Placement;
+use super::child;
+use super::failure::{Attempt, Failure};
+use super::secrets::KeyFiles;
+use super::signals::{Signals, pass_on};
+use super::terminal::Terminal;
+use crate::config::units::IdMap;
+use crate::report::Report;
+use crate::resolve::plan::Plan;
+use crate::sys::beneath::open_beneath;
+use crate::sys::clone::{Side, fork_alone};
+
+/// What a process is started with.
+pub struct Start<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// The key files, read by the process itself.
+    pub keys: KeyFiles,
+    /// The stdio log.
+    pub stdio: OwnedFd,
+    /// The plan's sockets, in its order.
+    pub sockets: &'a [OwnedFd],
+    /// The container's own terminal, if the process gets one.
+    pub terminal: Option<Terminal>,
+    /// The container's procfs.
+    pub proc: OwnedFd,
+    /// Where the process is accounted.
+    pub cgroup: Placement,
+    /// The process's own RLIMIT_MEMLOCK.
+    pub memlock: Rlimit,
+}
+
+/// Sets the knot's own limits: no core file, now or later, and as many open
+/// files and as much locked memory as its processes need, which lower these once
+/// they have it. Gives back what RLIMIT_MEMLOCK was.
+pub fn set_limits(plan: &Plan) -> Result<Rlimit, Failure> {
+    let (files, memlock) = (getrlimit(Resource::Nofile), getrlimit(Resource::Memlock));
+    // With 0 the kernel still runs a core pattern that is a pipe; 1 it refuses.
+    let core = getrlimit(Resource::Core).maximum.unwrap_or(1).min(1);
+    setrlimit(Resource::Core, both(Some(core))).cannot("forbid", "core files")?;
+    let highest = files.maximum.map(|hard| hard.max(plan.limits.fileno));
+    setrlimit(Resource::Nofile, both(highest))
+        .cannot("raise the limit of open files to", plan.limits.fileno)?;
+    if !plan.secrets.is_empty() {
+        // So that all memory can be locked while secrets are open. The kernel
+        // may not let us; then what there is gets locked.
+        let _ = setrlimit(Resource::Memlock, both(None));
+    }
+    Ok(memlock)
+}
+
+fn both(value: Option<u64>) -> Rlimit {
+    Rlimit {
+        current: value,
+        maximum: value,
+    }
+}
+
+impl Start<'_> {
+    /// Closes all that only a start needs, key files above all.
+    pub fn into_cgroup(self) -> Placement {
+        self.cgroup
+    }
+
+    /// Makes the process and sees it execute the program.
+    pub fn process(&self, signals: &Signals) -> Result<Pid, Failure> {
+        let pipe = || pipe_with(PipeFlags::CLOEXEC).cannot("make", "a pipe");
+        let ((ready, go), (tale, tell)) = (pipe()?, pipe()?);
+        let flags = if self.plan.ids.user_namespace {
+            libc::CLONE_NEWUSER
+        } else {
+            0
+        };
+        match fork_alone(flags, None).cannot("make", "a process")? {
+            Side::Child => {
+                drop((go, tale));
+                child::run(self, ready, tell)
+            }
+            Side::Parent { pid, .. } => {
+                drop((ready, tell));
+                let pid = Pid::from_raw(pid).expect("a child's pid is not 0");
+                self.prepare(pid)?;
+                File::from(go)
+                    .write_all(b"!")
+                    .cannot("release", "the process")?;
+                self.listen(pid, tale, signals)?;
+                Ok(pid)
+            }
+        }
+    }
+
+    /// What only the knot may do to the process.
+    fn prepare(&self, pid: Pid) -> Result<(), Failure> {
+        let ids = &self.plan.ids;
+        if ids.user_namespace {
+            self.write_map(pid, "uid_map", &ids.uid_map)?;
+            self.write_map(pid, "gid_map", &ids.gid_map)?;
+        }
+        self.cgroup.admit(pid)?;
+        // The supervisor's own may protect it, by the settings of its unit.
+        self.write(pid, "oom_score_adj", "0")
+    }
+
+    fn write_map(&self, pid: Pid, name: &str, map: &[IdMap]) -> Result<(), Failure> {
+        let lines = map
+            .iter()
+            .map(|map| format!("{} {} {}\n", map.inside, map.outside, map.count));
+        self.write(pid, name, &lines.collect::<String>())
+    }
+
+    /// Writes a file of the process's in the container's own procfs.
+    fn write(&self, pid: Pid, name: &str, text: &str) -> Result<(), Failure> {
+        let path = format!("{}/{name}", pid.as_raw_nonzero());
+        open_beneath(&self.proc, Path::new(&path), OFlags::WRONLY)
+            .and_then(|file| File::from(file).write_all(text.as_bytes()))
+            .cannot("set the process's", name)
+    }
+
+    /// Waits for the exec, which closes the pipe, or for a failure told on it.
+    fn listen(&self, pid: Pid, tale: OwnedFd, signals: &Signals) -> Result<(), Failure> {
+        rustix::io::ioctl_fionbio(&tale, true).cannot("prepare", "a pipe")?;
+        let mut tale = File::from(tale);
+        let mut told = Vec::new();
+        loop {
+            match tale.read_to_end(&mut told) {
+                Ok(_) => break,
+                Err(err) if err.kind() == io::ErrorKind::WouldBlock => {}
+                Err(err) => return Err(err).cannot("hear of", "the process"),
+            }
+            for signal in signals
+                .wait(Some(tale.as_fd()), None)
+                .cannot("wait for", "a signal")?
+            {
+                pass_on(signal, pid, self.plan.kind);
+            }
+        }
+        match serde_json::from_slice(&told) {
+            Ok(Report::Failed {
+                reason,
+                hint,
+                status,
+            }) => Err(Failure::Told {
+                reason,
+                hint,
+                status,
+            }),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,626 @@
+//! What is executed: kind, image, executable, directories, environment.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use super::Documents;
+use super::access;
+use super::paths;
+use super::plan::{Ids, Mount, MountSource};
+use super::ports;
+use super::problems::{Doc, Problems, Spot};
+use super::variables::{EnvText, Text, Values};
+use super::volumes;
+use crate::config::container::{Container, ContainerKind};
+use crate::config::process::{Kind, Process};
+use crate::config::sandbox::Sandbox;
+use crate::facts::program::Format;
+use crate::facts::{self, Facts, Right, Seen, Sight};
+
+/// Set by lithos itself, besides `TERM`, which `environ` may replace.
+pub(super) const OURS: [&str; 2] = ["LITHOS_NAME", "LITHOS_CONFIG"];
+
+/// The kernel's bound for one argument or variable, its NUL included
+/// (`MAX_ARG_STRLEN`).
+const STRING_MAX: usize = 131_072;
+
+/// A bound for all of them that the kernel takes whatever the stack's limit
+/// (`execve(2)`: a quarter of 8 MiB), with room for the secrets.
+const STRINGS_MAX: usize = 1_500_000;
+
+/// The rules of a container config alone.
+pub(super) fn alone(container: Doc<'_, Container>, problems: &mut Problems) {
+    for (number, argument) in container.arguments.iter().enumerate() {
+        check_string(
+            argument,
+            container.at(&["arguments"]).item(number),
+            problems,
+        );
+    }
+    for (name, value) in &container.environ {
+        check_name(name, container.at(&["environ", name]).key(), problems);
+        check_string(value, container.at(&["environ", name]), problems);
+    }
+}
+
+fn check_string(text: &str, spot: Spot, problems: &mut Problems) {
+    if text.len() >= STRING_MAX {
+        problems.error(spot, "the kernel hands over no text of 128 KiB or more");
+    }
+}
+
+/// Refuses the name of a variable that is ours.
+pub(super) fn check_name(name: &str, spot: Spot, problems: &mut Problems) {
+    if OURS.contains(&name) {
+        problems.error(spot, format!("`{name}` is set by lithos itself"));
+    }
+}
+
+/// The image's directory on the host.
+pub(super) fn image(
+    sandbox: Doc<'_, Sandbox>,
+    process: Doc<'_, Process>,
+    problems: &mut Problems,
+) -> Option<PathBuf> {
+    let levels = sandbox.image_dir_levels;
+    let image = paths::image(&sandbox.image_dir, levels, &process.image);
+    if image.is_none() {
+        problems
+            .error(
+                process.at(&["image"]),
+                format!("an image's name has {levels} components here, none of them `.` or `..`"),
+            )
+            .hint(format!(
+                "`image-dir-levels` of {} says how many, below `image-dir`",
+                sandbox.file()
+            ));
+    }
+    image
+}
+
+/// The paths inside the container that matter.
+pub(super) fn paths(docs: &Documents<'_>) -> BTreeSet<PathBuf> {
+    let container = docs.container;
+    let file = container.stdout_stderr_file.as_ref();
+    let all = [&container.executable, &container.workdir]
+        .into_iter()
+        .chain(file);
+    all.map(|path| paths::plain(path)).collect()
+}
+
+/// Refuses what the documents do not agree about.
+pub(super) fn kinds(docs: &Documents<'_>, problems: &mut Problems) {
+    let agree = match docs.container.kind {
+        ContainerKind::CommandOrDaemon => true,
+        ContainerKind::Daemon => docs.process.kind == Kind::Daemon,
+        ContainerKind::Command => docs.process.kind == Kind::Command,
+    };
+    if !agree {
+        problems
+            .error(
+                docs.process.at(&["kind"]),
+                format!(
+                    "the process is a {:?}, but its container config {} is for a {:?}",
+                    docs.process.kind,
+                    docs.container.file(),
+                    docs.container.kind
+                ),
+            )
+            .hint("set the same `kind` in both, or `CommandOrDaemon` in the container config");
+    }
+}
+
+/// Refuses an image that is not there.
+pub(super) fn check_image(
+    docs: &Documents<'_>,
+    image: &Path,
+    facts: &Facts,
+    problems: &mut Problems,
+) {
+    let spot = docs.process.at(&["image"]);
+    match &facts.image {
+        Seen::Found(found) if found.kind == facts::Kind::Directory => {}
+        Seen::Found(_) => {
+            problems.error(
+                spot,
+                format!("the image {} is not a directory", image.display()),
+            );
+        }
+        Seen::Unknown(why) => {
+            let message = format!("cannot look into the image {}: {why}", image.display());
+            problems.warning(spot, message);
+        }
+        seen => {
+            let why = volumes::why(seen);
+            problems.error(
+                spot,
+                format!("cannot use the image {}: {why}", image.display()),
+            );
+        }
+    }
+}
+
+/// Refuses an executable that cannot be executed, for what it is, or what its
+/// interpreters are.
+pub(super) fn executable(
+    docs: &Documents<'_>,
+    mounts: &[Mount],
+    ids: Option<&Ids>,
+    facts: &Facts,
+    problems: &mut Problems,
+) {
+    let path = &docs.container.executable;
+    let Some(sight) = sight(path, facts) else {
+        return;
+    };
+    let shown = path.display().to_string();
+    let spot = docs.container.at(&["executable"]);
+    let program = &facts.program;
+    let mut runnable = Runnable {
+        mounts,
+        ids,
+        spot,
+        missing: NOT_FOUND,
+        problems,
+    };
+    let mut good = runnable.check(path, &shown, sight, &program.format);
+    for (number, interpreter) in program.interpreters.iter().enumerate() {
+        if !good {
+            return;
+        }
+        let of = number
+            .checked_sub(1)
+            .map_or(path, |n| &program.interpreters[n].path);
+        let shown = format!(
+            "the interpreter {} of {}",
+            interpreter.path.display(),
+            of.display()
+        );
+        // As the kernel's own word for it is told: the program is there.
+        runnable.missing = NOT_EXECUTABLE;
+        good = runnable.check(
+            &interpreter.path,
+            &shown,
+            &interpreter.sight,
+            &interpreter.format,
+        );
+    }
+}
+
+/// What `lithos_cmd` ends with, as container engines do, if there is no program.
+const NOT_FOUND: u8 = 127;
+/// The same, if there is one, but it cannot be executed.
+const NOT_EXECUTABLE: u8 = 126;
+
+/// What judges a file that is to be executed.
+struct Runnable<'a> {
+    mounts: &'a [Mount],
+    ids: Option<&'a Ids>,
+    spot: Spot,
+    /// The status if it is not there.
+    missing: u8,
+    problems: &'a mut Problems,
+}
+
+impl Runnable<'_> {
+    /// Whether it can be executed, as far as is known.
+    fn check(&mut self, path: &Path, shown: &str, sight: &Sight, format: &Format) -> bool {
+        if let (Seen::Found(_) | Seen::Unknown(_), Some(mount)) = (&sight.seen, self.noexec(sight))
+        {
+            let message = format!("{shown} lies on {mount}, from which nothing can be executed");
+            return self.refuse(
+                message,
+                Some("ship the executable in the image"),
+                NOT_EXECUTABLE,
+            );
+        }
+        let found = match &sight.seen {
+            Seen::Found(found) => found,
+            Seen::Unknown(why) => {
+                let message = format!("cannot look at {shown}: {why}");
+                self.problems.warning(self.spot.clone(), message);
+                return true;
+            }
+            seen => {
+                let message = format!("cannot execute {shown}: {}", volumes::why(seen));
+                return self.refuse(message, None, self.missing);
+            }
+        };
+        if found.kind != facts::Kind::File {
+            return self.refuse(
+                format!("{shown} is not a regular file"),
+                None,
+                NOT_EXECUTABLE,
+            );
+        }
+        if found.mode & 0o111 == 0 {
+            let message = format!("{shown} is not executable: its mode is {:04o}", found.mode);
+            return self.refuse(message, Some("chmod +x it in the image"), NOT_EXECUTABLE);
+        }
+        let ids = self.ids;
+        if let Some(why) = ids.and_then(|ids| access::refusal(ids, path, sight, Right::Execute)) {
+            let hint = "make it executable for everyone, with the directories that lead to it";
+            return self.refuse(
+                format!("{shown} cannot be executed: {why}"),
+                Some(hint),
+                NOT_EXECUTABLE,
+            );
+        }
+        match format {
+            Format::None => {
+                let hint = "ship a program for Linux, or begin the script with `#!`";
+                let message = format!("{shown} is neither a program nor a script");
+                self.refuse(message, Some(hint), NOT_EXECUTABLE)
+            }
+            Format::Foreign => {
+                let message = format!("{shown} is a program for another kind of machine");
+                self.problems.warning(self.spot.clone(), message);
+                true
+            }
+            Format::Runs | Format::Unknown => true,
+        }
+    }
+
+    /// The mount it lies on, if that is one that nothing is executed from.
+    fn noexec(&self, sight: &Sight) -> Option<String> {
+        let mount = sight.mount.and_then(|number| self.mounts.get(number))?;
+        let tmpfs = matches!(mount.what, MountSource::Tmpfs { .. });
+        (!tmpfs).then(|| mount.target.display().to_string())
+    }
+
+    fn refuse(&mut self, message: String, hint: Option<&str>, status: u8) -> bool {
+        let told = self.problems.error(self.spot.clone(), message);
+        let told = told.status(status);
+        match hint {
+            Some(hint) => told.hint(hint),
+            None => told.none(),
+        }
+        false
+    }
+}
+
+/// Refuses a working directory that is none.
+pub(super) fn workdir(
+    docs: &Documents<'_>,
+    ids: Option<&Ids>,
+    facts: &Facts,
+    problems: &mut Problems,
+) {
+    let spot = docs.container.at(&["workdir"]);
+    let Some(sight) = sight(&docs.container.workdir, facts) else {
+        return;
+    };
+    let path = &docs.container.workdir;
+    let shown = path.display();
+    match &sight.seen {
+        Seen::Found(found) if found.kind == facts::Kind::Directory => {
+            let why = ids.and_then(|ids| access::refusal(ids, path, sight, Right::Execute));
+            if let Some(why) = why {
+                problems.error(spot, format!("cannot work in {shown}: {why}"));
+            }
+        }
+        Seen::Found(_) => {
+            problems.error(spot, format!("{shown} is not a directory"));
+        }
+        Seen::Unknown(why) => {
+            problems.warning(spot, format!("cannot look at {shown}: {why}"));
+        }
+        seen => {
+            let message = format!("cannot work in {shown}: {}", volumes::why(seen));
+            problems.error(spot, message);
+        }
+    }
+}
+
+/// Refuses a file for stdout and stderr that cannot be written.
+pub(super) fn stdout_file(
+    docs: &Documents<'_>,
+    mounts: &[Mount],
+    ids: Option<&Ids>,
+    facts: &Facts,
+    problems: &mut Problems,
+) {
+    let Some(file) = &docs.container.stdout_stderr_file else {
+        return;
+    };
+    let Some(sight) = sight(file, facts) else {
+        return;
+    };
+    let spot = docs.container.at(&["stdout-stderr-file"]);
+    let shown = file.display();
+    let mount = sight.mount.and_then(|number| mounts.get(number));
+    let writable = mount.is_some_and(|mount| {
+        use MountSource::{Persistent, Statedir, Tmpfs};
+        matches!(
+            mount.what,
+            Persistent { .. } | Tmpfs { .. } | Statedir { .. }
+        )
+    });
+    match &sight.seen {
+        Seen::LeadsOut | Seen::Broken(_) => {
+            let message = format!("cannot open {shown}: {}", volumes::why(&sight.seen));
+            problems.error(spot, message);
+        }
+        _ if !writable => problems
+            .error(spot, format!("{shown} is not on a writable volume"))
+            .hint("mount a `!Persistent`, `!Tmpfs` or `!Statedir` volume above it"),
+        Seen::Found(found) if found.kind != facts::Kind::File => {
+            problems.error(spot, format!("{shown} is not a regular file"));
+        }
+        Seen::Missing if !sight.in_directory => {
+            let message = format!("the directory of {shown} does not exist");
+            problems.error(spot, message);
+        }
+        Seen::Found(_) | Seen::Missing | Seen::Unknown(_) => {
+            let why = ids.and_then(|ids| access::refusal(ids, file, sight, Right::Write));
+            if let Some(why) = why {
+                problems.error(spot, format!("cannot open {shown}: {why}"));
+            }
+        }
+    }
+}
+
+fn sight<'a>(path: &Path, facts: &'a Facts) -> Option<&'a Sight> {
+    facts.paths.get(&paths::plain(path))
+}
+
+/// The arguments; what cannot be replaced is a problem already.
+pub(super) fn arguments(docs: &Documents<'_>, values: &Values<'_>) -> Vec<Text> {
+    let arguments = docs.container.arguments.iter();
+    arguments
+        .filter_map(|text| values.text(text).ok())
+        .collect()
+}
+
+/// The whole environment but the secrets, and but `LITHOS_NAME`.
+pub(super) fn environ(
+    docs: &Documents<'_>,
+    values: &Values<'_>,
+    secrets: &BTreeMap<String, Vec<String>>,
+) -> BTreeMap<String, EnvText> {
+    let mut environ = BTreeMap::new();
+    if !secrets.contains_key("TERM") {
+        environ.insert("TERM".to_owned(), EnvText::fixed("linux"));
+    }
+    let config = docs.process.config.to_string_lossy();
+    environ.insert("LITHOS_CONFIG".to_owned(), EnvText::fixed(config));
+    for (name, text) in &docs.container.environ {
+        if let Ok(value) = values.value(text) {
+            environ.insert(name.clone(), value);
+        }
+    }
+    let listen = ports::environ(&docs.container).into_iter();
+    environ.extend(listen.map(|(name, value)| (name.to_owned(), value)));
+    environ
+}
+
+/// Refuses more than the kernel hands over to a process.
+pub(super) fn check_size(
+    docs: &Documents<'_>,
+    arguments: &[Text],
+    environ: &BTreeMap<String, EnvText>,
+    secrets: &BTreeMap<String, Vec<String>>,
+    problems: &mut Problems,
+) {
+    // Each text costs its NUL and a pointer, too.
+    let arguments = arguments.iter().map(|text| text.with("").len() + 9);
+    let environ = environ.iter().map(|(name, value)| match value {
+        EnvText::Text(text) => name.len() + text.with("").len() + 10,
+        EnvText::Pid => name.len() + 20,
+    });
+    let secrets = secrets
+        .iter()
+        .map(|(name, tokens)| name.len() + tokens.iter().map(String::len).max().unwrap_or(0) + 10);
+    let sizes: Vec<usize> = arguments.chain(environ).chain(secrets).collect();
+    if sizes.iter().any(|&size| size >= STRING_MAX) || sizes.iter().sum::<usize>() > STRINGS_MAX {
+        problems.error(
+            docs.container.at(&[]),
+            "the arguments and the environment are more than the kernel hands over",
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::container::Volume;
+    use crate::facts::Found;
+    use crate::resolve::fixture::{Fixture, directory, file};
+    use crate::resolve::plan::EnvValue;
+
+    #[test]
+    fn kinds_must_agree() {
+        let mut f = Fixture::new();
+        f.container.kind = ContainerKind::Command;
+        f.refused("the process is a Daemon, but its container config");
+        f.process.kind = Kind::Command;
+        assert_eq!(f.plan().kind, Kind::Command);
+        f.container.kind = ContainerKind::Daemon;
+        f.refused("the process is a Command");
+        f.container.kind = ContainerKind::CommandOrDaemon;
+        f.plan();
+    }
+
+    #[test]
+    fn run_as_a_daemon_nothing_is_interactive() {
+        let mut f = Fixture::new();
+        f.container.interactive = true;
+        f.container.kind = ContainerKind::CommandOrDaemon;
+        assert!(!f.plan().stdio.interactive);
+        f.process.kind = Kind::Command;
+        assert!(f.plan().stdio.interactive);
+    }
+
+    #[test]
+    fn refuses_an_image_name_of_other_levels() {
+        let mut f = Fixture::new();
+        for image in ["web/1.0", "..", "", "."] {
+            f.process.image = image.into();
+            f.refused("an image's name has 1 components here");
+        }
+    }
+
+    #[test]
+    fn refuses_an_image_that_is_missing_or_no_directory() {
+        let mut f = Fixture::new();
+        f.facts.image = Seen::Missing;
+        f.refused("cannot use the image /images/web: it does not exist");
+        f.facts.image = Seen::Found(file(0o644));
+        f.refused("the image /images/web is not a directory");
+    }
+
+    #[test]
+    fn refuses_an_executable_that_cannot_be_executed() {
+        for (seen, message) in [
+            (Seen::Missing, "cannot execute /bin/web: it does not exist"),
+            (Seen::Found(directory()), "/bin/web is not a regular file"),
+            (
+                Seen::Found(file(0o644)),
+                "/bin/web is not executable: its mode is 0644",
+            ),
+            (
+                Seen::Broken("too many symbolic links".into()),
+                "too many symbolic links",
+            ),
+        ] {
+            let mut f = Fixture::new();
+            f.see("/bin/web", seen);
+            f.refused(message);
+        }
+    }
+
+    #[test]
+    fn refuses_an_executable_that_this_user_may_not_execute() {
+        let mut f = Fixture::new();
+        f.see("/bin/web", Seen::Found(file(0o744)));
+        f.refused("user 1000 and group 0 may not execute /bin/web (mode 0744, owner 0:0)");
+        f.container.workdir = "/srv".into();
+        let closed = Found {
+            kind: facts::Kind::Directory,
+            ..file(0o700)
+        };
+        f.see("/srv", Seen::Found(closed));
+        f.refused("cannot work in /srv: user 1000");
+    }
+
+    #[test]
+    fn refuses_what_the_kernel_cannot_execute() {
+        let mut f = Fixture::new();
+        f.facts.program.format = Format::None;
+        f.refused("/bin/web is neither a program nor a script");
+        f.facts.program.format = Format::Runs;
+        f.see("/bin/missing", Seen::Missing);
+        let sight = f.facts.paths["/bin/missing".as_ref() as &Path].clone();
+        f.facts.program.interpreters = vec![facts::program::Interpreter {
+            path: "/bin/missing".into(),
+            sight,
+            format: Format::Unknown,
+        }];
+        f.refused("cannot execute the interpreter /bin/missing of /bin/web: it does not exist");
+    }
+
+    #[test]
+    fn refuses_an_executable_on_a_noexec_volume() {
+        let mut f = Fixture::new();
+        f.container
+            .volumes
+            .insert("/data".into(), Volume::Readonly { path: "/ro".into() });
+        f.container.executable = "/data/web".into();
+        f.see("/data/web", Seen::Found(file(0o755)));
+        f.refused("/data/web lies on /data, from which nothing can be executed");
+    }
+
+    #[test]
+    fn refuses_a_workdir_that_is_no_directory() {
+        let mut f = Fixture::new();
+        f.container.workdir = "/srv".into();
+        f.see("/srv", Seen::Missing);
+        f.refused("cannot work in /srv: it does not exist");
+        f.see("/srv", Seen::Found(file(0o644)));
+        f.refused("/srv is not a directory");
+    }
+
+    #[test]
+    fn what_this_user_may_not_see_is_a_warning() {
+        let mut f = Fixture::new();
+        f.see("/bin/web", Seen::Unknown("permission denied".into()));
+        f.plan();
+        let problems = f.resolve().problems;
+        assert!(
+            problems
+                .iter()
+                .any(|p| p.message == "cannot look at /bin/web: permission denied")
+        );
+    }
+
+    #[test]
+    fn refuses_a_stdout_file_that_cannot_be_written() {
+        let mut f = Fixture::new();
+        f.container.stdout_stderr_file = Some("/data/log".into());
+        f.see("/data/log", Seen::Missing);
+        f.refused("/data/log is not on a writable volume");
+        f.container.volumes.insert(
+            "/data".into(),
+            Volume::Tmpfs {
+                size: Some(4096),
+                mode: 0o777,
+            },
+        );
+        f.plan();
+        f.see(
+            "/data/log",
+            Seen::Found(Found {
+                kind: facts::Kind::Other,
+                ..file(0o666)
+            }),
+        );
+        f.refused("/data/log is not a regular file");
+        f.see("/data/log", Seen::Missing);
+        f.facts
+            .paths
+            .get_mut(Path::new("/data/log"))
+            .unwrap()
+            .in_directory = false;
+        f.refused("the directory of /data/log does not exist");
+        let read_only = Volume::Readonly { path: "/ro".into() };
+        f.container.volumes.insert("/data".into(), read_only);
+        f.refused("is not on a writable volume");
+    }
+
+    #[test]
+    fn the_environment_is_what_was_declared_and_three_more() {
+        let mut f = Fixture::new();
+        f.container.environ.insert("MODE".into(), "fast".into());
+        let environ = f.plan().process.environ;
+        let names: Vec<_> = environ.keys().map(String::as_str).collect();
+        assert_eq!(names, ["LITHOS_CONFIG", "LITHOS_NAME", "MODE", "TERM"]);
+        assert_eq!(environ["LITHOS_NAME"], EnvValue::Text("shop/web.0".into()));
+        assert_eq!(
+            environ["LITHOS_CONFIG"],
+            EnvValue::Text("/config/web.yaml".into())
+        );
+        f.container.environ.insert("TERM".into(), "dumb".into());
+        assert_eq!(
+            f.plan().process.environ["TERM"],
+            EnvValue::Text("dumb".into())
+        );
+    }
+
+    #[test]
+    fn refuses_variables_that_lithos_sets_itself() {
+        for name in OURS {
+            let mut f = Fixture::new();
+            f.container.environ.insert(name.into(), "x".into());
+            f.refused("is set by lithos itself");
+        }
+    }
+
+    #[test]
+    fn refuses_more_than_the_kernel_hands_over() {
+        let mut f = Fixture::new();
+        f.container.arguments = vec!["a".repeat(STRING_MAX)];
+        f.refused("no text of 128 KiB or more");
+        f.container.arguments = vec!["a".repeat(STRING_MAX - 100); 12];
+        f.refused("more than the kernel hands over");
+    }
+}

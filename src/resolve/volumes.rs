@@ -1,0 +1,652 @@
+//! Volumes: virtual directories become host directories, and the mounts get
+//! their order.
+//!
+//! [`layout`] is used both to ask for facts and to resolve, so that what is
+//! looked at is what will be mounted.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::Documents;
+use super::devfs;
+use super::identity;
+use super::paths;
+use super::plan::{HostPath, Ids, Mount, MountSource, Owner};
+use super::problems::{Doc, Problems, Spot};
+use crate::config::container::{Container, Volume};
+use crate::facts::{Facts, Kind, MountFacts, Planned, Seen, Sight};
+
+/// What the system mounts itself: a volume may not cover it, nor lie below the
+/// first two.
+const SYSTEM: [&str; 4] = ["/proc", "/sys", "/dev", "/dev/pts"];
+
+/// The rules of a container config alone: what a volume may not cover.
+pub(super) fn alone(container: Doc<'_, Container>, problems: &mut Problems) {
+    for target in container.volumes.keys() {
+        if let Some(why) = forbidden(&paths::plain(target)) {
+            let spot = container.at(&["volumes", &target.to_string_lossy()]).key();
+            let message = format!("no volume can be mounted at {}: {why}", target.display());
+            problems.error(spot, message);
+        }
+    }
+}
+
+/// Why no volume may be mounted at this path.
+fn forbidden(target: &Path) -> Option<String> {
+    if target == Path::new("/") {
+        return Some("it would cover the image".to_owned());
+    }
+    let covers = SYSTEM.iter().find(|&&system| target == Path::new(system));
+    let within = ["/proc", "/sys"]
+        .iter()
+        .find(|&&system| target.starts_with(system));
+    if let Some(system) = covers.or(within) {
+        return Some(format!("{system} is mounted by lithos itself"));
+    }
+    None
+}
+
+/// Every mount in its order: the system's own, then the volumes, shortest first.
+pub(super) fn layout(
+    docs: &Documents<'_>,
+    ids: Option<&Ids>,
+    problems: &mut Problems,
+) -> Vec<Planned> {
+    let mut mounts = system_mounts(docs);
+    let mut volumes: Vec<_> = docs.container.volumes.iter().collect();
+    volumes.sort_by_key(|(target, _)| (target.components().count(), target.as_path()));
+    mounts.extend(volumes.into_iter().map(|(target, volume)| Planned {
+        what: source(docs, ids, target, volume, problems),
+        target: paths::plain(target),
+    }));
+    mounts
+}
+
+fn system_mounts(docs: &Documents<'_>) -> Vec<Planned> {
+    let master = &docs.home.master;
+    let dev = match &master.devfs_dir {
+        Some(dir) => MountSource::HostDev(dir.clone()),
+        None => MountSource::PrivateDev,
+    };
+    let cgroup = master.cgroup_name.as_ref();
+    let cgroup = cgroup.map(|_| ("/sys/fs/cgroup", MountSource::CgroupView));
+    let all = [("/proc", MountSource::Proc), ("/sys", MountSource::Sys)];
+    let all = all.into_iter().chain(cgroup).chain([("/dev", dev)]);
+    all.map(|(target, what)| Planned {
+        target: target.into(),
+        what: Some(what),
+    })
+    .collect()
+}
+
+fn source(
+    docs: &Documents<'_>,
+    ids: Option<&Ids>,
+    target: &Path,
+    volume: &Volume,
+    problems: &mut Problems,
+) -> Option<MountSource> {
+    let spot = docs.container.at(&["volumes", &target.to_string_lossy()]);
+    match volume {
+        Volume::Readonly { path } => {
+            let host = host_path(docs, path, false, &spot, problems)?;
+            Some(MountSource::Readonly(host))
+        }
+        &Volume::Persistent {
+            ref path,
+            mkdir,
+            mode,
+            user,
+            group,
+        } => {
+            let host = host_path(docs, path, true, &spot, problems)?;
+            let make = match mkdir {
+                true => Some(owner(ids?, mode, user, group, &spot, problems)?),
+                false => None,
+            };
+            Some(MountSource::Persistent { host, make })
+        }
+        &Volume::Tmpfs { size, mode } => {
+            let allowed = docs.sandbox.limits.tmpfs;
+            let usual = match allowed {
+                // The kernel takes a size of 0 for no bound at all.
+                0 => Container::TMPFS_SIZE,
+                _ => Container::TMPFS_SIZE.min(allowed),
+            };
+            let size = size.unwrap_or(usual);
+            if size > allowed {
+                problems
+                    .error(
+                        spot,
+                        format!("the tmpfs of {size} bytes is above the ceiling of {allowed}"),
+                    )
+                    .hint(format!(
+                        "lower `size`, or raise `limits: {{ tmpfs }}` in {}",
+                        docs.sandbox.file()
+                    ));
+                return None;
+            }
+            Some(MountSource::Tmpfs { size, mode })
+        }
+        &Volume::Statedir {
+            ref path,
+            mode,
+            user,
+            group,
+        } => Some(MountSource::Statedir {
+            below: paths::from_root(&paths::plain(path)),
+            owner: owner(ids?, mode, user, group, &spot, problems)?,
+        }),
+    }
+}
+
+fn owner(
+    ids: &Ids,
+    mode: u32,
+    user: u32,
+    group: u32,
+    spot: &Spot,
+    problems: &mut Problems,
+) -> Option<Owner> {
+    let (uid, gid) = identity::owner_on_host(ids, user, group, spot, problems)?;
+    Some(Owner { mode, uid, gid })
+}
+
+/// The host directory for a path in the virtual directories.
+///
+/// The longest matching prefix of both maps wins, even for a writable volume:
+/// a read-only directory inside a writable one stays read-only.
+fn host_path(
+    docs: &Documents<'_>,
+    path: &Path,
+    writable: bool,
+    spot: &Spot,
+    problems: &mut Problems,
+) -> Option<HostPath> {
+    let path = paths::plain(path);
+    let sandbox = docs.sandbox;
+    let read = longest(&sandbox.readonly_paths, &path);
+    let write = longest(&sandbox.writable_paths, &path);
+    let length = |found: Option<(&PathBuf, &PathBuf)>| found.map(|f| f.0.components().count());
+    let chosen = match length(write).cmp(&length(read)) {
+        std::cmp::Ordering::Greater => write,
+        std::cmp::Ordering::Equal if writable => write,
+        _ if writable && read.is_some() => {
+            problems
+                .error(
+                    spot.clone(),
+                    format!(
+                        "{} is in the sandbox's `readonly-paths` only",
+                        path.display()
+                    ),
+                )
+                .hint(format!(
+                    "use `!Readonly`, or list it under `writable-paths` in {}",
+                    sandbox.file()
+                ));
+            return None;
+        }
+        _ => read,
+    };
+    let Some((prefix, base)) = chosen else {
+        let (maps, key) = match writable {
+            true => ("`writable-paths`", "writable-paths"),
+            false => ("`readonly-paths` and `writable-paths`", "readonly-paths"),
+        };
+        problems
+            .error(
+                spot.clone(),
+                format!(
+                    "{} is not at or under any of the sandbox's {maps}",
+                    path.display()
+                ),
+            )
+            .hint(format!(
+                "add a virtual directory to `{key}` in {}",
+                sandbox.file()
+            ));
+        return None;
+    };
+    paths::beneath(base, prefix, &path)
+}
+
+fn longest<'a>(
+    map: &'a BTreeMap<PathBuf, PathBuf>,
+    path: &Path,
+) -> Option<(&'a PathBuf, &'a PathBuf)> {
+    let matching = map.iter().filter(|(prefix, _)| path.starts_with(prefix));
+    matching.max_by_key(|(prefix, _)| prefix.components().count())
+}
+
+/// The mounts, now that the facts about them are known.
+pub(super) fn mounts(
+    docs: &Documents<'_>,
+    layout: Vec<Planned>,
+    facts: &Facts,
+    problems: &mut Problems,
+) -> Option<Vec<Mount>> {
+    let before = problems.errors();
+    for (planned, found) in layout.iter().zip(&facts.mounts) {
+        let name = planned.target.to_string_lossy();
+        match docs.container.volumes.contains_key(&planned.target) {
+            true => {
+                let spot = docs.container.at(&["volumes", &name]);
+                check_mount_point(docs, planned, &found.target, spot.clone().key(), problems);
+                check_host(planned, found, spot, problems);
+            }
+            false => check_system(docs, planned, found, problems),
+        }
+    }
+    devfs::check(docs, facts, problems);
+    let mounts = layout.into_iter().map(|planned| {
+        Some(Mount {
+            target: planned.target,
+            what: planned.what?,
+        })
+    });
+    mounts
+        .collect::<Option<_>>()
+        .filter(|_| problems.errors() == before)
+}
+
+fn check_system(
+    docs: &Documents<'_>,
+    planned: &Planned,
+    found: &MountFacts,
+    problems: &mut Problems,
+) {
+    let spot = docs.process.at(&["image"]);
+    let target = planned.target.display();
+    let direct = found.target.path == planned.target && found.target.mount.is_none();
+    match &found.target.seen {
+        Seen::Unknown(_) => {}
+        Seen::Found(f) if f.kind == Kind::Directory => {
+            let nested = planned.what == Some(MountSource::CgroupView);
+            if !direct && !nested {
+                let message = format!("{target} of the image is a symbolic link, not a directory");
+                problems.error(spot, message);
+            }
+        }
+        _ => problems
+            .error(
+                spot,
+                format!("the image has no directory {target} to mount on"),
+            )
+            .hint(format!("mkdir {}{target}", found_image(docs))),
+    }
+    if let (Some(MountSource::HostDev(dir)), false) = (&planned.what, found.base) {
+        let message = format!("the `devfs-dir` {} is not a directory", dir.display());
+        problems.error(docs.process.at(&[]), message);
+    }
+}
+
+fn found_image(docs: &Documents<'_>) -> String {
+    let image = paths::image(
+        &docs.sandbox.image_dir,
+        docs.sandbox.image_dir_levels,
+        &docs.process.image,
+    );
+    image.unwrap_or_default().display().to_string()
+}
+
+fn check_mount_point(
+    docs: &Documents<'_>,
+    planned: &Planned,
+    sight: &Sight,
+    spot: Spot,
+    problems: &mut Problems,
+) {
+    let target = planned.target.display();
+    let led = forbidden(&sight.path).filter(|_| sight.path != planned.target);
+    if let (Seen::Found(_) | Seen::Unknown(_), Some(why)) = (&sight.seen, led) {
+        let message = format!(
+            "the mount point {target} is a symbolic link to {}: {why}",
+            sight.path.display()
+        );
+        problems.error(spot, message);
+        return;
+    }
+    match &sight.seen {
+        Seen::Unknown(why) => problems
+            .warning(
+                spot,
+                format!("cannot look at the mount point {target}: {why}"),
+            )
+            .none(),
+        Seen::Found(found) if found.kind == Kind::Directory => {}
+        Seen::Found(_) => {
+            let message = format!("the mount point {target} is not a directory");
+            problems.error(spot, message);
+        }
+        Seen::Missing if sight.mount.is_none() => problems
+            .error(
+                spot,
+                format!("the mount point {target} does not exist in the image"),
+            )
+            .hint(format!("mkdir {}{target}", found_image(docs))),
+        Seen::Missing => {
+            let message = format!("the mount point {target} does not exist in the volume above it");
+            problems.error(spot, message);
+        }
+        Seen::LeadsOut | Seen::Broken(_) => {
+            let message = format!(
+                "the mount point {target} cannot be reached: {}",
+                why(&sight.seen)
+            );
+            problems.error(spot, message);
+        }
+    }
+}
+
+fn check_host(planned: &Planned, found: &MountFacts, spot: Spot, problems: &mut Problems) {
+    let (host, make) = match &planned.what {
+        Some(MountSource::Readonly(host)) => (host, false),
+        Some(MountSource::Persistent { host, make }) => (host, make.is_some()),
+        _ => return,
+    };
+    let shown = paths::shown(host);
+    let shown = shown.display();
+    match found.host.as_ref() {
+        Some(Seen::Found(f)) if f.kind == Kind::Directory => {}
+        Some(Seen::Found(_)) => {
+            problems.error(spot, format!("{shown} on the host is not a directory"));
+        }
+        Some(Seen::Missing) if make && found.base => {}
+        Some(Seen::Missing) => problems
+            .error(
+                spot,
+                format!("the directory {shown} does not exist on the host"),
+            )
+            .hint(format!("mkdir -p {shown}")),
+        Some(Seen::LeadsOut) => {
+            let message = format!("{shown} leads out of {} on the host", host.base.display());
+            problems.error(spot, message);
+        }
+        Some(Seen::Broken(why)) => {
+            problems.error(spot, format!("cannot open {shown} on the host: {why}"));
+        }
+        Some(Seen::Unknown(why)) => {
+            problems.warning(spot, format!("cannot look at {shown} on the host: {why}"));
+        }
+        None => {}
+    }
+}
+
+/// Why a path cannot be used.
+pub(super) fn why(seen: &Seen) -> String {
+    match seen {
+        Seen::Found(_) => "it is of another kind".to_owned(),
+        Seen::Missing => "it does not exist".to_owned(),
+        Seen::LeadsOut => "it leads out".to_owned(),
+        Seen::Broken(why) | Seen::Unknown(why) => why.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resolve::fixture::{Fixture, file, right_mount};
+
+    fn readonly(path: &str) -> Volume {
+        Volume::Readonly { path: path.into() }
+    }
+
+    fn persistent(path: &str) -> Volume {
+        Volume::Persistent {
+            path: path.into(),
+            mkdir: false,
+            mode: 0o777,
+            user: 0,
+            group: 0,
+        }
+    }
+
+    fn made(path: &str, user: u32) -> Volume {
+        Volume::Persistent {
+            path: path.into(),
+            mkdir: true,
+            mode: 0o750,
+            user,
+            group: 0,
+        }
+    }
+
+    fn with(target: &str, volume: Volume) -> Fixture {
+        let mut f = Fixture::new();
+        f.container.volumes.insert(target.into(), volume);
+        f
+    }
+
+    fn host(base: &str, below: &str) -> HostPath {
+        HostPath {
+            base: base.into(),
+            below: below.into(),
+        }
+    }
+
+    #[test]
+    fn the_systems_mounts_come_first_then_volumes_shortest_first() {
+        let mut f = with("/data/a/b", readonly("/ro"));
+        f.container.volumes.insert("/z".into(), readonly("/ro"));
+        f.container.volumes.insert("/data".into(), readonly("/ro"));
+        let targets: Vec<_> = f.plan().mounts.into_iter().map(|m| m.target).collect();
+        let expected = [
+            "/proc",
+            "/sys",
+            "/sys/fs/cgroup",
+            "/dev",
+            "/data",
+            "/z",
+            "/data/a/b",
+        ];
+        assert_eq!(targets, expected.map(PathBuf::from));
+    }
+
+    #[test]
+    fn the_longest_matching_prefix_wins() {
+        let mut f = with("/data", readonly("/ro/deep/x"));
+        f.sandbox
+            .readonly_paths
+            .insert("/ro/deep".into(), "/srv/deep".into());
+        let what = f.plan().mounts.pop().unwrap().what;
+        assert_eq!(what, MountSource::Readonly(host("/srv/deep", "x")));
+    }
+
+    #[test]
+    fn a_prefix_is_one_of_whole_components() {
+        with("/data", readonly("/road")).refused("/road is not at or under any");
+    }
+
+    #[test]
+    fn readonly_volumes_may_name_writable_paths_too() {
+        let what = with("/data", readonly("/rw/x"))
+            .plan()
+            .mounts
+            .pop()
+            .unwrap()
+            .what;
+        assert_eq!(what, MountSource::Readonly(host("/srv/rw", "x")));
+    }
+
+    #[test]
+    fn refuses_to_write_to_what_is_read_only() {
+        with("/data", persistent("/ro/x"))
+            .refused("/ro/x is in the sandbox's `readonly-paths` only");
+        with("/data", persistent("/other")).refused("any of the sandbox's `writable-paths`");
+        let mut f = with("/data", persistent("/rw/locked/x"));
+        f.sandbox
+            .readonly_paths
+            .insert("/rw/locked".into(), "/srv/locked".into());
+        f.refused("is in the sandbox's `readonly-paths` only");
+    }
+
+    #[test]
+    fn refuses_mount_points_that_would_cover_the_systems() {
+        for target in [
+            "/",
+            "/proc",
+            "/sys",
+            "/dev",
+            "/dev/pts",
+            "/proc/self",
+            "/sys/fs/cgroup",
+        ] {
+            with(target, readonly("/ro")).refused("no volume can be mounted at");
+        }
+        with("/dev/shm", readonly("/ro")).plan();
+    }
+
+    #[test]
+    fn refuses_a_mount_point_that_is_a_link_to_the_systems() {
+        let mut f = with("/data", readonly("/ro"));
+        let mut facts = right_mount(Path::new("/data"));
+        facts.target.path = "/proc".into();
+        f.mounts.insert("/data".into(), facts);
+        f.refused("is a symbolic link to /proc");
+        let mut facts = right_mount(Path::new("/data"));
+        facts.target.path = "/proc/sys".into();
+        facts.target.seen = Seen::Unknown("it cannot be looked into".into());
+        f.mounts.insert("/data".into(), facts);
+        f.refused("is a symbolic link to /proc/sys");
+    }
+
+    #[test]
+    fn refuses_a_mount_point_that_is_missing_or_no_directory() {
+        for (seen, message) in [
+            (
+                Seen::Missing,
+                "the mount point /data does not exist in the image",
+            ),
+            (
+                Seen::Found(file(0o644)),
+                "the mount point /data is not a directory",
+            ),
+            (
+                Seen::Broken("x".into()),
+                "the mount point /data cannot be reached: x",
+            ),
+        ] {
+            let mut f = with("/data", readonly("/ro"));
+            let mut facts = right_mount(Path::new("/data"));
+            facts.target.seen = seen;
+            f.mounts.insert("/data".into(), facts);
+            f.refused(message);
+        }
+    }
+
+    #[test]
+    fn refuses_an_image_without_the_systems_mount_points() {
+        for target in ["/proc", "/sys", "/dev"] {
+            let mut f = Fixture::new();
+            let mut facts = right_mount(Path::new(target));
+            facts.target.seen = Seen::Missing;
+            f.mounts.insert(target.into(), facts);
+            f.refused("the image has no directory");
+            let hint = f.resolve().problems.remove(0).hint;
+            assert_eq!(hint, Some(format!("mkdir /images/web{target}")));
+        }
+    }
+
+    #[test]
+    fn refuses_a_host_directory_that_cannot_be_used() {
+        for (seen, message) in [
+            (
+                Seen::Missing,
+                "the directory /srv/rw/x does not exist on the host",
+            ),
+            (
+                Seen::Found(file(0o644)),
+                "/srv/rw/x on the host is not a directory",
+            ),
+            (Seen::LeadsOut, "/srv/rw/x leads out of /srv/rw on the host"),
+            (
+                Seen::Broken("a loop".into()),
+                "cannot open /srv/rw/x on the host: a loop",
+            ),
+        ] {
+            let mut f = with("/data", persistent("/rw/x"));
+            let facts = MountFacts {
+                host: Some(seen),
+                ..right_mount(Path::new("/data"))
+            };
+            f.mounts.insert("/data".into(), facts);
+            f.refused(message);
+        }
+    }
+
+    #[test]
+    fn mkdir_makes_the_directory_but_not_the_maintainers() {
+        let mut f = with("/data", made("/rw/x", 0));
+        let mut facts = right_mount(Path::new("/data"));
+        facts.host = Some(Seen::Missing);
+        f.mounts.insert("/data".into(), facts.clone());
+        let MountSource::Persistent { make, .. } = f.plan().mounts.pop().unwrap().what else {
+            panic!("not persistent")
+        };
+        assert_eq!(
+            make,
+            Some(Owner {
+                mode: 0o750,
+                uid: 0,
+                gid: 0
+            })
+        );
+        facts.base = false;
+        f.mounts.insert("/data".into(), facts);
+        f.refused("does not exist on the host");
+    }
+
+    #[test]
+    fn what_is_made_is_owned_by_the_mapped_ids() {
+        let mut f = with("/data", made("/rw/x", 7));
+        f.sandbox.uid_map = vec![crate::config::units::IdMap {
+            inside: 0,
+            outside: 100_000,
+            count: 65_536,
+        }];
+        let MountSource::Persistent { make, .. } = f.plan().mounts.pop().unwrap().what else {
+            panic!("not persistent")
+        };
+        assert_eq!(make.unwrap().uid, 100_007);
+        let user = 70_000;
+        f.container
+            .volumes
+            .insert("/data".into(), made("/rw/x", user));
+        f.refused("the user 70000 of this volume is not within the `uid-map`");
+        let statedir = Volume::Statedir {
+            path: "/".into(),
+            mode: 0o777,
+            user,
+            group: 0,
+        };
+        f.container.volumes.insert("/data".into(), statedir);
+        f.refused("the user 70000 of this volume is not within the `uid-map`");
+    }
+
+    fn tmpfs(size: Option<u64>, ceiling: u64) -> Fixture {
+        let mode = 0o777;
+        let mut f = with("/data", Volume::Tmpfs { size, mode });
+        f.sandbox.limits.tmpfs = ceiling;
+        f
+    }
+
+    #[test]
+    fn refuses_a_tmpfs_above_the_ceiling() {
+        let f = tmpfs(Some(4097), 4096);
+        f.refused("the tmpfs of 4097 bytes is above the ceiling of 4096");
+        tmpfs(None, 0).refused("above the ceiling of 0");
+    }
+
+    #[test]
+    fn a_tmpfs_of_no_named_size_is_no_larger_than_the_ceiling() {
+        for (ceiling, expected) in [(4096, 4096), (1 << 30, 100 << 20)] {
+            let plan = tmpfs(None, ceiling).plan();
+            let mount = plan.mounts.iter().find(|m| m.target == Path::new("/data"));
+            let size = match mount.unwrap().what {
+                MountSource::Tmpfs { size, .. } => size,
+                _ => 0,
+            };
+            assert_eq!(size, expected);
+        }
+    }
+}

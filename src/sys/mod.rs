@@ -1,0 +1,23 @@
+//! A thin, safe layer over system calls, with owned file descriptors.
+//!
+//! It returns [`std::io::Result`] and knows nothing of lithos. Unsafe code lives
+//! only below this module.
+
+pub mod beneath;
+pub mod capability;
+pub mod clone;
+pub mod descriptor;
+pub mod disposition;
+#[cfg(test)]
+pub mod forked;
+pub mod landlock;
+pub mod lock;
+pub mod memfd;
+pub mod memory;
+pub mod mount;
+pub mod netlink;
+pub mod packet;
+pub mod pidfd;
+pub mod seccomp;
+pub mod socket;
+pub mod spawn;

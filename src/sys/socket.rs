@@ -1,0 +1,166 @@
+//! Listening TCP sockets.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::unistd::{Gid, Uid, setfsgid, setfsuid};
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
+
+/// How a listening socket is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listen {
+    /// Where it is bound.
+    pub address: SocketAddr,
+    /// Backlog of `listen`.
+    pub backlog: u32,
+    /// `SO_REUSEADDR`.
+    pub reuse_addr: bool,
+    /// `SO_REUSEPORT`.
+    pub reuse_port: bool,
+    /// Whether it is non-blocking.
+    pub non_block: bool,
+}
+
+impl Listen {
+    /// Makes a close-on-exec socket that listens, owned by `uid` and `gid`
+    /// (what `iptables -m owner` and `SO_REUSEPORT` look at).
+    ///
+    /// `::` takes IPv4 connections too, whatever `net.ipv6.bindv6only` says;
+    /// every other IPv6 address takes only its own.
+    pub fn open(&self, uid: u32, gid: u32) -> io::Result<OwnedFd> {
+        let family = match self.address {
+            SocketAddr::V4(_) => AddressFamily::INET,
+            SocketAddr::V6(_) => AddressFamily::INET6,
+        };
+        let socket = as_owner(uid, gid, || {
+            rustix::net::socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+        })??;
+        if let IpAddr::V6(ip) = self.address.ip() {
+            sockopt::set_ipv6_v6only(&socket, !ip.is_unspecified())?;
+        }
+        sockopt::set_socket_reuseport(&socket, self.reuse_port)?;
+        sockopt::set_socket_reuseaddr(&socket, self.reuse_addr)?;
+        rustix::net::bind(&socket, &self.address)?;
+        self.refresh(&socket)?;
+        Ok(socket)
+    }
+
+    /// Gives a bound socket what can change later: backlog, blocking and
+    /// `SO_REUSEADDR`. A socket that was shut down listens again.
+    pub fn refresh(&self, socket: impl AsFd) -> io::Result<()> {
+        sockopt::set_socket_reuseaddr(&socket, self.reuse_addr)?;
+        let mut flags = fcntl_getfl(&socket)?;
+        flags.set(OFlags::NONBLOCK, self.non_block);
+        fcntl_setfl(&socket, flags)?;
+        let backlog = i32::try_from(self.backlog).unwrap_or(i32::MAX);
+        Ok(rustix::net::listen(&socket, backlog)?)
+    }
+
+    /// Whether the socket listens at the address, with the options that cannot
+    /// change later; whoever holds it can shut it down or connect it elsewhere.
+    pub fn is_listening(&self, socket: impl AsFd) -> bool {
+        let here = || SocketAddr::try_from(rustix::net::getsockname(&socket).ok()?).ok();
+        let only_v6 = || match self.address.ip() {
+            IpAddr::V4(_) => true,
+            IpAddr::V6(ip) => sockopt::ipv6_v6only(&socket) == Ok(!ip.is_unspecified()),
+        };
+        sockopt::socket_acceptconn(&socket).unwrap_or(false)
+            && here() == Some(self.address)
+            && sockopt::socket_reuseport(&socket) == Ok(self.reuse_port)
+            && only_v6()
+    }
+}
+
+/// Does `make` with the file system ids of `uid` and `gid`, which own what it
+/// makes; every capability but those over files stays.
+fn as_owner<T>(uid: u32, gid: u32, make: impl FnOnce() -> T) -> io::Result<T> {
+    let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+    let group = setfsgid(gid);
+    let user = setfsuid(uid);
+    // These calls report no error: only what is in force tells.
+    let nobody = (Uid::from_raw(u32::MAX), Gid::from_raw(u32::MAX));
+    let in_force = (setfsuid(nobody.0), setfsgid(nobody.1)) == (uid, gid);
+    let made = in_force.then(make);
+    setfsuid(user);
+    setfsgid(group);
+    made.ok_or_else(|| io::ErrorKind::PermissionDenied.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{TcpListener, TcpStream};
+
+    fn own(listen: &Listen) -> io::Result<OwnedFd> {
+        let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
+        listen.open(uid.as_raw(), gid.as_raw())
+    }
+
+    /// A port that is free just now.
+    fn listen(host: &str) -> Listen {
+        let probe = TcpListener::bind((host, 0)).unwrap();
+        Listen {
+            address: probe.local_addr().unwrap(),
+            backlog: 8,
+            reuse_addr: true,
+            reuse_port: false,
+            non_block: false,
+        }
+    }
+
+    #[test]
+    fn takes_connections_on_ipv4_and_ipv6() {
+        for host in ["127.0.0.1", "::1"] {
+            let listen = listen(host);
+            let socket = own(&listen).unwrap();
+            assert!(listen.is_listening(&socket));
+            TcpStream::connect(listen.address).unwrap();
+        }
+    }
+
+    #[test]
+    fn the_unspecified_ipv6_address_takes_ipv4_too() {
+        let listen = listen("::");
+        let _socket = own(&listen).unwrap();
+        TcpStream::connect(("127.0.0.1", listen.address.port())).unwrap();
+        TcpStream::connect(("::1", listen.address.port())).unwrap();
+    }
+
+    #[test]
+    fn refuses_an_address_that_someone_else_listens_on() {
+        let listen = listen("127.0.0.1");
+        let _first = own(&listen).unwrap();
+        assert_eq!(own(&listen).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn blocks_or_not_as_asked() {
+        let mut listen = listen("127.0.0.1");
+        let socket = own(&listen).unwrap();
+        assert!(!fcntl_getfl(&socket).unwrap().contains(OFlags::NONBLOCK));
+        listen.non_block = true;
+        listen.refresh(&socket).unwrap();
+        assert!(fcntl_getfl(&socket).unwrap().contains(OFlags::NONBLOCK));
+    }
+
+    #[test]
+    fn a_socket_with_other_options_is_not_the_one() {
+        let listen = listen("127.0.0.1");
+        let socket = own(&listen).unwrap();
+        let shared = Listen {
+            reuse_port: true,
+            ..listen
+        };
+        assert!(listen.is_listening(&socket) && !shared.is_listening(&socket));
+    }
+
+    #[test]
+    fn a_socket_shut_down_listens_no_more() {
+        let listen = listen("127.0.0.1");
+        let socket = own(&listen).unwrap();
+        rustix::net::shutdown(&socket, rustix::net::Shutdown::Both).unwrap();
+        assert!(!listen.is_listening(&socket));
+    }
+}

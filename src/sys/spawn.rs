@@ -1,0 +1,216 @@
+//! Starting a program from a descriptor, with nothing of ours but what is named.
+
+use std::ffi::CString;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+
+use rustix::pipe::{PipeFlags, pipe_with};
+
+use super::clone::{self, Side};
+use super::disposition;
+
+/// A program about to be started.
+#[derive(Debug)]
+pub struct Spawn<'a> {
+    /// The executable; its environment will be empty.
+    pub program: BorrowedFd<'a>,
+    /// Argument zero included.
+    pub args: Vec<CString>,
+    /// `CLONE_NEW…` flags.
+    pub namespaces: i32,
+    /// Becomes 0.
+    pub stdin: BorrowedFd<'a>,
+    /// Becomes 1.
+    pub stdout: BorrowedFd<'a>,
+    /// Becomes 2.
+    pub stderr: BorrowedFd<'a>,
+    /// Stay open under their own numbers. All others are closed.
+    pub keep: Vec<BorrowedFd<'a>>,
+}
+
+/// All that the child needs, ready before the fork.
+struct Prepared {
+    program: RawFd,
+    argv: Vec<*const libc::c_char>,
+    stdin: RawFd,
+    stdout: RawFd,
+    stderr: RawFd,
+    keep: Vec<RawFd>,
+    failure: RawFd,
+}
+
+impl Spawn<'_> {
+    /// Starts it: in a session of its own, in `/`, with umask 022, all signals
+    /// at their default and none blocked. Returns its pid and pidfd once it is
+    /// executed, or why it could not be.
+    pub fn start(&self) -> io::Result<(i32, OwnedFd)> {
+        let (failures, failure) = pipe_with(PipeFlags::CLOEXEC)?;
+        let mut argv: Vec<_> = self.args.iter().map(|arg| arg.as_ptr()).collect();
+        argv.push(std::ptr::null());
+        let prepared = Prepared {
+            program: self.program.as_raw_fd(),
+            argv,
+            stdin: self.stdin.as_raw_fd(),
+            stdout: self.stdout.as_raw_fd(),
+            stderr: self.stderr.as_raw_fd(),
+            keep: self.keep.iter().map(AsRawFd::as_raw_fd).collect(),
+            failure: failure.as_raw_fd(),
+        };
+        // SAFETY: the child makes system calls and nothing else, on what was
+        // made before; so other threads of this process, if there are any, may
+        // have been anywhere.
+        match unsafe { clone::fork(self.namespaces, None) }? {
+            // SAFETY: this is the child; argv's strings live in `self`.
+            Side::Child => unsafe { become_program(&prepared) },
+            Side::Parent { pid, pidfd } => {
+                drop(failure);
+                let mut errno = [0; 4];
+                match File::from(failures).read_exact(&mut errno) {
+                    Err(_) => Ok((pid, pidfd)),
+                    Ok(()) => {
+                        super::pidfd::wait(&pidfd)?;
+                        Err(io::Error::from_raw_os_error(i32::from_ne_bytes(errno)))
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The child's side: never returns, and allocates nothing.
+///
+/// # Safety
+///
+/// To be called in a new child only; `argv` must be valid and end with null.
+unsafe fn become_program(p: &Prepared) -> ! {
+    // SAFETY: plain system calls on integers, and on memory that `p` holds.
+    unsafe {
+        let succeeded = libc::setsid() != -1
+            && libc::chdir(c"/".as_ptr()) == 0
+            && default_signals()
+            && libc::dup2(p.stdin, 0) == 0
+            && libc::dup2(p.stdout, 1) == 1
+            && libc::dup2(p.stderr, 2) == 2
+            && libc::syscall(
+                libc::SYS_close_range,
+                3,
+                libc::c_uint::MAX,
+                libc::CLOSE_RANGE_CLOEXEC,
+            ) == 0
+            && p.keep
+                .iter()
+                .all(|&fd| libc::fcntl(fd, libc::F_SETFD, 0) == 0);
+        if succeeded {
+            libc::umask(0o022);
+            let environment = [std::ptr::null::<libc::c_char>()];
+            libc::syscall(
+                libc::SYS_execveat,
+                p.program,
+                c"".as_ptr(),
+                p.argv.as_ptr(),
+                environment.as_ptr(),
+                libc::AT_EMPTY_PATH,
+            );
+        }
+        let errno = (*libc::__errno_location()).to_ne_bytes();
+        libc::write(p.failure, errno.as_ptr().cast(), errno.len());
+        libc::_exit(127)
+    }
+}
+
+/// Every signal at its default, and only then none blocked.
+fn default_signals() -> bool {
+    disposition::reset_all();
+    // SAFETY: an all-zero sigset_t is the empty set on Linux; every pointer is
+    // valid or null.
+    unsafe {
+        let none: libc::sigset_t = std::mem::zeroed();
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut()) == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsFd;
+
+    /// Starts `/bin/sh -c script` and gives what it printed.
+    fn sh(script: &str, keep: Vec<BorrowedFd<'_>>) -> String {
+        let program = File::open("/bin/sh").unwrap();
+        let null = File::open("/dev/null").unwrap();
+        let (mut output, write) = std::io::pipe().unwrap();
+        let args = ["sh", "-c", script].map(|arg| CString::new(arg).unwrap());
+        let spawn = Spawn {
+            program: program.as_fd(),
+            args: args.into(),
+            namespaces: 0,
+            stdin: null.as_fd(),
+            stdout: write.as_fd(),
+            stderr: write.as_fd(),
+            keep,
+        };
+        let (_, pidfd) = spawn.start().unwrap();
+        drop(write);
+        let mut text = String::new();
+        output.read_to_string(&mut text).unwrap();
+        crate::sys::pidfd::wait(pidfd).unwrap();
+        text
+    }
+
+    #[test]
+    fn hands_over_exactly_the_descriptors_that_are_named() {
+        let kept = File::open("/dev/zero").unwrap();
+        let _not_kept = File::open("/dev/full").unwrap();
+        let number = kept.as_raw_fd().to_string();
+        // The shell has the directory open while it lists it.
+        let list = "for f in /proc/$$/fd/*; do [ -e $f ] && echo $f; done";
+        let found = sh(list, vec![kept.as_fd()]);
+        let numbers: Vec<_> = found
+            .split_whitespace()
+            .filter_map(|path| path.rsplit('/').next())
+            .collect();
+        for expected in ["0", "1", "2", &number] {
+            assert!(numbers.contains(&expected), "{numbers:?}");
+        }
+        assert_eq!(numbers.len(), 4, "{numbers:?}");
+    }
+
+    #[test]
+    fn gives_an_empty_environment_and_no_blocked_or_ignored_signals() {
+        let own = std::fs::read_to_string("/proc/self/status").unwrap();
+        let ignored = own.lines().find(|l| l.starts_with("SigIgn")).unwrap();
+        assert!(
+            !ignored.ends_with("0000000000000000"),
+            "Rust ignores SIGPIPE"
+        );
+        assert_eq!(sh("cat /proc/$$/environ", vec![]), "");
+        let status = sh("while read l; do echo $l; done < /proc/$$/status", vec![]);
+        for line in ["SigBlk: 0000000000000000", "SigIgn: 0000000000000000"] {
+            assert!(status.contains(line), "{status}");
+        }
+    }
+
+    #[test]
+    fn runs_in_a_session_of_its_own() {
+        let stat = sh("read l < /proc/$$/stat; echo $l", vec![]);
+        let fields: Vec<_> = stat.split_whitespace().collect();
+        assert_eq!(fields[0], fields[5], "{stat}");
+    }
+
+    #[test]
+    fn says_why_a_program_cannot_be_executed() {
+        let program = File::open("/dev/null").unwrap();
+        let spawn = Spawn {
+            program: program.as_fd(),
+            args: vec![c"null".to_owned()],
+            namespaces: 0,
+            stdin: program.as_fd(),
+            stdout: program.as_fd(),
+            stderr: program.as_fd(),
+            keep: vec![],
+        };
+        let error = spawn.start().unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::EACCES));
+    }
+}

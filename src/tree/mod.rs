@@ -1,0 +1,25 @@
+//! The supervisor: which containers run, since when, and what happens next.
+//!
+//! Crash-only: starting and recovering are one code path. [`machine`] decides
+//! and does nothing; [`run`] does and decides nothing; [`records`] is what a
+//! later supervisor knows of an earlier one. Nothing here opens a secret or
+//! reads YAML: plans come from [`crate::load`]. Read [`machine`] first.
+
+pub mod backoff;
+pub mod commands;
+pub mod ending;
+pub mod heritage;
+pub mod launch;
+pub mod loading;
+pub mod log;
+pub mod machine;
+pub mod pid_file;
+pub mod poll;
+pub mod records;
+pub mod recovery;
+pub mod run;
+#[cfg(test)]
+mod scratch;
+pub mod service;
+pub mod signals;
+pub mod sockets;

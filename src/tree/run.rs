@@ -1,0 +1,490 @@
+//! The supervisor's procedure: one thread around one poll.
+//!
+//! It does what [`machine`](super::machine) decides, and tells it what came of
+//! it. Nothing here waits for anything but the poll.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fs;
+use std::io;
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use ::log::{LevelFilter, error, info, warn};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use quick_error::quick_error;
+use rustix::fs::Mode;
+use rustix::process::{Signal, pidfd_send_signal, umask};
+use rustix::rand::{GetRandomFlags, getrandom};
+use rustix::time::{ClockId, clock_gettime};
+
+use super::commands;
+use super::ending::{LastEnd, Told};
+use super::heritage::{Heritage, Program};
+use super::launch::{self, LaunchError, Launcher};
+use super::loading::{Loading, rehearse};
+use super::log::{self, Destination, about};
+use super::machine::{Action, Desired, Ending, Event, Found, Machine};
+use super::pid_file::{PidFile, PidFileError};
+use super::poll::{Poll, Ready, Watched};
+use super::records::{Record, Records, RecordsError};
+use super::recovery::{Recovered, recover};
+use super::service::{self, Watchdog};
+use super::signals::{Request, Signals};
+use super::sockets::Sockets;
+use crate::cause::Cause;
+use crate::knot::cgroup;
+use crate::load;
+use crate::name::ContainerName;
+use crate::problem::Problem;
+
+quick_error! {
+    /// Why the supervisor cannot go on.
+    #[derive(Debug)]
+    pub enum TreeError {
+        /// The master config, or the directory of the sandbox configs.
+        Config(problems: Vec<Problem>) {
+            display("cannot use the configuration, for {} reason(s)", problems.len())
+            from()
+        }
+        /// Another supervisor runs.
+        PidFile(err: PidFileError) {
+            display("{}", err)
+            source(err)
+            from()
+        }
+        /// The records cannot be gone by.
+        Records(err: RecordsError) {
+            display("{}", err)
+            source(err)
+            from()
+        }
+        /// There is no knot to launch.
+        Knot(err: LaunchError) {
+            display("{}", err)
+            source(err)
+            from()
+        }
+        /// A system call.
+        System(what: &'static str, err: io::Error) {
+            display("cannot {}: {}", what, Cause(err))
+            source(err)
+        }
+    }
+}
+
+fn system<T>(what: &'static str, result: Result<T, impl Into<io::Error>>) -> Result<T, TreeError> {
+    result.map_err(|err| TreeError::System(what, err.into()))
+}
+
+/// Supervises what the config asks for until told to stop.
+///
+/// `to_stderr`: log there; `level`: log so much, whatever the configs say.
+pub fn run(config: &Path, to_stderr: bool, level: Option<LevelFilter>) -> Result<(), TreeError> {
+    let heritage = system("take over from an earlier program", Heritage::take())?;
+    let program = system("find lithos_tree", Program::of_this_process())?;
+    // Before anyone can find out our pid: SIGHUP would kill us until then.
+    let signals = system("block signals", Signals::block())?;
+    let home = load::home(config)?;
+    umask(Mode::from_raw_mode(0o022));
+    system(
+        "make the runtime directory",
+        fs::create_dir_all(&home.runtime_dir),
+    )?;
+    let pid_file = home.runtime_dir.join("master.pid");
+    let pid_file = PidFile::take(&pid_file, heritage.pid_file)?;
+    let launcher = Launcher::open(program.dir())?;
+    let master = &home.master;
+    let destination = match &master.syslog_facility {
+        _ if to_stderr => Destination::Stderr,
+        Some(facility) => Destination::Syslog {
+            facility,
+            app_name: &master.syslog_app_name,
+        },
+        None => Destination::Files(&home.log_file),
+    };
+    log::begin(&destination, master.log_level, level);
+    raise_open_file_limit();
+    let records = Records::open(&home.state_dir)?;
+    commands::discard_stale(&records);
+    system(
+        "make the mount directory",
+        fs::create_dir_all(&home.mount_dir),
+    )?;
+    let mut tree = Tree {
+        machine: Machine::default(),
+        containers: BTreeMap::new(),
+        sockets: Sockets::new(heritage.sockets),
+        poll: system("poll", Poll::new(&signals))?,
+        loading: Loading::new(home),
+        records,
+        launcher,
+        watchdog: Watchdog::from_environment(),
+        stopping: false,
+        exit: false,
+    };
+    heritage
+        .strange
+        .iter()
+        .for_each(|name| service::give_up_named(name));
+    tree.recover()?;
+    tree.load()?;
+    tree.sockets.close_left();
+    service::ready(&tree.status());
+    loop {
+        match tree.supervise(&signals)? {
+            Request::Detach => {
+                info!("exiting; the containers keep running");
+                service::stopping("exiting; the containers keep running");
+                pid_file.remove();
+                return Ok(());
+            }
+            Request::Stop => {
+                tree.clean_up();
+                pid_file.remove();
+                info!("stopped");
+                return Ok(());
+            }
+            Request::Reload => tree.reload(&program, &pid_file),
+        }
+    }
+}
+
+/// A descriptor for each knot, and some for each launch.
+fn raise_open_file_limit() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    if let Err(err) = raised {
+        warn!("cannot raise the limit of open files: {err}");
+    }
+}
+
+struct Tree {
+    machine: Machine,
+    /// Every container with a record.
+    containers: BTreeMap<ContainerName, Container>,
+    sockets: Sockets,
+    poll: Poll,
+    loading: Loading,
+    records: Records,
+    launcher: Launcher,
+    watchdog: Watchdog,
+    stopping: bool,
+    exit: bool,
+}
+
+struct Container {
+    record: Record,
+    knot: Option<Watched>,
+}
+
+impl Tree {
+    /// Takes over what an earlier supervisor left.
+    fn recover(&mut self) -> Result<(), TreeError> {
+        for Recovered { record, pidfd } in recover(&self.records)? {
+            let (plan, name) = (record.plan.clone(), record.plan.name.clone());
+            let knot = record.knot.as_ref().zip(pidfd.as_ref());
+            let knot = knot.map(|(knot, pidfd)| (knot, pidfd.as_fd()));
+            self.sockets.take_back(&plan, knot);
+            let state = match (&record.knot, record.stopping) {
+                (None, _) => Found::Resting,
+                (Some(_), None) => Found::Running,
+                (Some(_), Some(since)) => Found::Stopping(since),
+            };
+            let history = record.history;
+            let gone = record.knot.is_some() && pidfd.is_none();
+            if let (Some(knot), Some(_)) = (&record.knot, &pidfd) {
+                info!(target: &about(&name.sandbox), "{name}: found running, pid {}", knot.pid);
+            }
+            let watched = match pidfd {
+                Some(pidfd) => {
+                    let watched = self.poll.watch(&name, pidfd);
+                    Some(system("poll", watched.map_err(|(_, err)| err))?)
+                }
+                None => None,
+            };
+            let container = Container {
+                record,
+                knot: watched,
+            };
+            self.containers.insert(name.clone(), container);
+            self.feed(Event::Found {
+                plan,
+                history,
+                state,
+            });
+            if gone {
+                self.ended(&name);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads all files, and wants what they ask for.
+    fn load(&mut self) -> Result<(), TreeError> {
+        let loaded = self.loading.everything()?;
+        let named = self.containers.keys().map(|name| name.sandbox.clone());
+        let mut gone: BTreeSet<_> = named.collect();
+        for (sandbox, desired) in loaded {
+            gone.remove(&sandbox);
+            self.reserve(&desired);
+            self.feed(Event::Loaded(sandbox, desired));
+        }
+        for sandbox in gone {
+            self.feed(Event::Loaded(sandbox, Some(BTreeMap::new())));
+        }
+        info!("loaded; {}", self.status());
+        Ok(())
+    }
+
+    /// What the supervisor is about, in a few words.
+    fn status(&self) -> String {
+        let containers = self.machine.containers().count();
+        format!("supervising {containers} containers")
+    }
+
+    /// What will be started keeps its sockets open from now on.
+    fn reserve(&mut self, desired: &Desired) {
+        let processes = desired.iter().flat_map(BTreeMap::values);
+        for plan in processes.flatten().flatten() {
+            self.sockets.reserve(plan);
+        }
+    }
+
+    /// Polls, until there is something that ends or replaces this supervisor.
+    fn supervise(&mut self, signals: &Signals) -> Result<Request, TreeError> {
+        loop {
+            self.feed(Event::Timer);
+            if self.exit {
+                return Ok(Request::Stop);
+            }
+            let proof = self.watchdog.alive(now());
+            let next = self.machine.next_timer().into_iter().chain(proof).min();
+            let timeout = next.map(|at| at.saturating_sub(now()));
+            for ready in system("poll", self.poll.wait(timeout))? {
+                match ready {
+                    Ready::Ended(name) => self.ended(&name),
+                    Ready::Signal => match system("read a signal", signals.next())? {
+                        None => {}
+                        Some(Request::Reload) if self.stopping => {}
+                        Some(Request::Stop) => {
+                            info!("stopping every container");
+                            service::stopping("stopping every container");
+                            self.stopping = true;
+                            self.feed(Event::Stop);
+                        }
+                        Some(request) => return Ok(request),
+                    },
+                }
+            }
+        }
+    }
+
+    /// Tells the machine, does what it decides, and tells it what came of that.
+    fn feed(&mut self, event: Event) {
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            for action in self.machine.step(event, now(), jitter()) {
+                events.extend(self.perform(action));
+            }
+        }
+    }
+
+    fn perform(&mut self, action: Action) -> Option<Event> {
+        match action {
+            Action::Start(plan, history) => {
+                let name = plan.name.clone();
+                let last = self.containers.remove(&name);
+                let last = last.and_then(|container| container.record.last_end);
+                let record = self.records.intent(plan, history, last);
+                return self.start(name, record);
+            }
+            Action::Terminate(name) => {
+                self.signal(&name, Signal::TERM);
+                self.update(&name, |record| record.stopping = Some(now()));
+            }
+            Action::Kill(name) => {
+                warn!(target: &about(&name.sandbox), "{name}: still runs after its kill-timeout, killing it");
+                self.signal(&name, Signal::KILL);
+            }
+            Action::Rest(name, history) => {
+                self.remove_cgroup(&name);
+                self.update(&name, |record| {
+                    record.history = history;
+                    record.knot = None;
+                    record.stopping = None;
+                });
+            }
+            Action::Remove(name) => {
+                self.remove_cgroup(&name);
+                self.sockets.release(&name);
+                self.containers.remove(&name);
+                if let Err(err) = self.records.remove(&name) {
+                    error!(target: &about(&name.sandbox), "{name}: cannot remove its record: {err}");
+                }
+            }
+            Action::Reload(sandbox) => {
+                let desired = self.loading.again(&sandbox);
+                return Some(Event::Retried(sandbox, desired));
+            }
+            Action::Exit => self.exit = true,
+        }
+        None
+    }
+
+    fn start(&mut self, name: ContainerName, mut record: Record) -> Option<Event> {
+        let launched = self
+            .launcher
+            .launch(&self.records, &mut self.sockets, &mut record);
+        let watched = launched.and_then(|pidfd| {
+            self.poll.watch(&name, pidfd).map_err(|(pidfd, err)| {
+                launch::undo(&pidfd);
+                LaunchError::Step("watch the knot", err)
+            })
+        });
+        let (knot, failure) = match watched {
+            Ok(watched) => (Some(watched), None),
+            Err(err) => (None, Some(err.to_string())),
+        };
+        let target = about(&name.sandbox);
+        if let Some(knot) = &record.knot {
+            let (pid, starts) = (knot.pid, record.history.starts);
+            info!(target: &target, "{name}: started, pid {pid}, start {starts}");
+        }
+        let ending = failure.map(|reason| {
+            let hint = None;
+            Ending::Failed { reason, hint }
+        });
+        if let Some(ending) = &ending {
+            note_end(&mut record, ending.clone().into());
+        }
+        self.containers
+            .insert(name.clone(), Container { record, knot });
+        ending.map(|ending| Event::Ended(name, ending))
+    }
+
+    /// The container's knot has ended.
+    fn ended(&mut self, name: &ContainerName) {
+        let Some(container) = self.containers.get_mut(name) else {
+            return;
+        };
+        if let Some(Err(err)) = container.knot.take().map(|knot| self.poll.forget(knot)) {
+            warn!("{name}: cannot reap its knot: {err}");
+        }
+        let told = self.records.ending(name);
+        let ending = told.ending.clone();
+        note_end(&mut container.record, told);
+        self.feed(Event::Ended(name.clone(), ending));
+    }
+
+    fn signal(&mut self, name: &ContainerName, signal: Signal) {
+        let knot = self.containers.get(name).and_then(|c| c.knot.as_ref());
+        let Some(knot) = knot else { return };
+        match pidfd_send_signal(&knot.pidfd, signal) {
+            // It has just ended, which the poll tells next.
+            Ok(()) | Err(rustix::io::Errno::SRCH) => {}
+            Err(err) => {
+                error!(target: &about(&name.sandbox), "{name}: cannot send {signal:?}: {err}")
+            }
+        }
+    }
+
+    /// Changes a record. One that cannot be written is out of date, which a
+    /// later supervisor notices; nothing stops because of it.
+    fn update(&mut self, name: &ContainerName, change: impl FnOnce(&mut Record)) {
+        if let Some(container) = self.containers.get_mut(name) {
+            change(&mut container.record);
+            if let Err(err) = self.records.write(&container.record) {
+                error!(target: &about(&name.sandbox), "{name}: cannot write its record: {err}");
+            }
+        }
+    }
+
+    /// What is left of it is killed; a next start makes it anew.
+    fn remove_cgroup(&self, name: &ContainerName) {
+        let container = self.containers.get(name);
+        let Some(cgroup) = container.and_then(|c| c.record.plan.cgroup.as_ref()) else {
+            return;
+        };
+        if let Err(err) = cgroup::remove(cgroup) {
+            warn!(target: &about(&name.sandbox), "{name}: cannot remove its cgroup: {err}");
+        }
+        // Nobody will be put below a former parent again.
+        if self.loading.home().master.cgroup_name.as_ref() != Some(&cgroup.parent) {
+            cgroup::remove_parent(&cgroup.parent);
+        }
+    }
+
+    /// Replaces this program by what is at its path now. Returns only if that
+    /// would not go well: then everything stays as it is.
+    fn reload(&self, program: &Program, pid_file: &PidFile) {
+        info!("reloading");
+        service::reloading(now());
+        self.execute_again(program, pid_file);
+        service::ready(&format!("{}; the last reload failed", self.status()));
+    }
+
+    fn execute_again(&self, program: &Program, pid_file: &PidFile) {
+        if let Err(problems) = rehearse(self.loading.home()) {
+            for problem in problems {
+                error!("cannot reload: {problem}");
+            }
+            return;
+        }
+        if let Err(err) = Launcher::open(program.dir()) {
+            return error!("cannot reload: {err}");
+        }
+        let Err(err) = program.execute_again(pid_file.as_fd(), self.sockets.kept());
+        error!("cannot reload: cannot execute lithos_tree: {err}");
+    }
+
+    /// Nothing runs any more: removes what was made for it.
+    fn clean_up(&self) {
+        let home = self.loading.home();
+        commands::discard_stale(&self.records);
+        self.records.remove_dir();
+        if home.state_dir.exists() {
+            // Someone runs a command, which needs the rest.
+            return;
+        }
+        // Fails if it is not empty, as it should.
+        let _ = fs::remove_dir(&home.mount_dir);
+        if let Some(parent) = &home.master.cgroup_name {
+            cgroup::remove_parent(parent);
+        }
+    }
+}
+
+/// Notes in the record how it ended, and logs it.
+fn note_end(record: &mut Record, told: Told) {
+    let since_start = now().saturating_sub(record.history.started.unwrap_or_default());
+    let last = LastEnd {
+        ending: told.ending,
+        out_of_memory: told.out_of_memory,
+        stopped: record.stopping.is_some(),
+        ran: told.ran.unwrap_or(since_start),
+        restarts: record.history.starts.saturating_sub(1),
+        time: SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |time| time.as_secs()),
+    };
+    let name = &record.plan.name;
+    let level = last.level(last.ending.is_failure(&record.plan.supervision));
+    ::log::log!(target: &about(&name.sandbox), level, "{name}: {last}");
+    record.last_end = Some(last);
+}
+
+/// The monotonic clock.
+fn now() -> Duration {
+    let time = clock_gettime(ClockId::Monotonic);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or_default())
+}
+
+/// A random number between -1 and 1.
+fn jitter() -> f64 {
+    let mut random = [0; 4];
+    // Without random numbers, restarts are only less well spread.
+    let _ = getrandom(&mut random, GetRandomFlags::NONBLOCK);
+    f64::from(u32::from_ne_bytes(random)) / f64::from(u32::MAX) * 2.0 - 1.0
+}

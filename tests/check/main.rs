@@ -1,0 +1,10 @@
+//! `lithos_check` as people run it: one module for each case.
+
+mod containers;
+mod explain;
+mod images;
+mod keys;
+mod program;
+mod server;
+mod stage;
+mod tokens;

@@ -1,0 +1,32 @@
+//! Real containers, looked at from inside by a probe and from outside by us.
+//!
+//! Root is needed. Without it each test prints SKIP and why; with
+//! `LITHOS_TEST_ROOT=1` that is a failure. See [`ground`] for how a test is laid
+//! out, and `tests/probe` for what the probe can be asked.
+
+mod ground;
+#[path = "../probe/built.rs"]
+mod probe;
+#[allow(dead_code, reason = "shared with tests/chaos and tests/faults")]
+mod tree;
+
+mod bad_input;
+mod confinement;
+mod descriptors;
+mod environment;
+mod filesystem;
+mod host_files;
+mod identity;
+mod limits;
+mod logs;
+mod output;
+mod recovery;
+mod reload;
+mod secrets;
+mod service;
+mod signals;
+mod sockets;
+mod supervision;
+mod switch;
+mod vectors;
+mod volumes;

@@ -1,0 +1,52 @@
+//! What every program says about itself, and how it ends on a wrong command line.
+
+use std::process::{Command, Output};
+
+const PROGRAMS: [(&str, &str); 7] = [
+    ("lithos_check", env!("CARGO_BIN_EXE_lithos_check")),
+    ("lithos_clean", env!("CARGO_BIN_EXE_lithos_clean")),
+    ("lithos_cmd", env!("CARGO_BIN_EXE_lithos_cmd")),
+    ("lithos_knot", env!("CARGO_BIN_EXE_lithos_knot")),
+    ("lithos_ps", env!("CARGO_BIN_EXE_lithos_ps")),
+    ("lithos_switch", env!("CARGO_BIN_EXE_lithos_switch")),
+    ("lithos_tree", env!("CARGO_BIN_EXE_lithos_tree")),
+];
+
+fn run(path: &str, arg: &str) -> (Output, String) {
+    let output = Command::new(path).arg(arg).output().unwrap();
+    let stdout = String::from_utf8(output.stdout.clone()).unwrap();
+    (output, stdout)
+}
+
+#[test]
+fn version_names_the_program() {
+    for (name, path) in PROGRAMS {
+        let (output, stdout) = run(path, "--version");
+        assert_eq!(output.status.code(), Some(0), "{name}");
+        assert_eq!(stdout, format!("{name} {}\n", env!("CARGO_PKG_VERSION")));
+    }
+}
+
+#[test]
+fn help_has_an_example() {
+    for (name, path) in PROGRAMS {
+        let (output, stdout) = run(path, "--help");
+        assert_eq!(output.status.code(), Some(0), "{name}");
+        assert!(stdout.contains(&format!("Usage: {name} ")), "{stdout}");
+        let (_, example) = stdout.split_once("Example:").expect(name);
+        assert!(example.contains(name), "{stdout}");
+    }
+}
+
+#[test]
+fn an_unknown_option_is_wrong_usage() {
+    for (name, path) in PROGRAMS {
+        let (output, stdout) = run(path, "--no-such-option");
+        assert_eq!(
+            (output.status.code(), stdout.as_str()),
+            (Some(2), ""),
+            "{name}"
+        );
+        assert!(!output.stderr.is_empty(), "{name}");
+    }
+}

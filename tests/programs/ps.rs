@@ -1,0 +1,135 @@
+//! `lithos_ps` over containers that run, wait and are gone.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Output, Stdio};
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use crate::ground::Ground;
+use crate::tree::Tree;
+
+fn program(ground: &Ground, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lithos_ps"));
+    command.arg("-C").arg(ground.path("master.yaml")).args(args);
+    command
+}
+
+fn ps(ground: &Ground, args: &[&str]) -> Output {
+    program(ground, args).output().unwrap()
+}
+
+fn json(ground: &Ground) -> Vec<Value> {
+    let output = ps(ground, &["--json"]);
+    assert!(output.status.success());
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn text(ground: &Ground, args: &[&str]) -> String {
+    let output = ps(ground, args);
+    assert!(output.status.success());
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Two instances that run, and one process that fails and waits.
+fn started(ground: &Ground) -> Tree<'_> {
+    ground.processes(
+        "web: { image: probe, config: /config/web.yaml, instances: 2 }\n\
+         bad: { image: probe, config: /config/bad.yaml }",
+    );
+    ground.container("arguments: [report, sleep]");
+    ground.container_named("bad", "arguments: [report, exit=7]\nrestart-timeout: 600");
+    let tree = ground.start();
+    for name in ["shop/web.0", "shop/web.1"] {
+        tree.result(name, "report");
+    }
+    tree.wait_for_log(&["shop/bad.0: ended with exit status 7"]);
+    tree
+}
+
+#[test]
+fn shows_each_container_with_its_figures() {
+    let Some(ground) = Ground::new() else { return };
+    let mut tree = started(&ground);
+    let rows = json(&ground);
+    let names: Vec<_> = rows
+        .iter()
+        .map(|row| format!("{}.{}", row["process"].as_str().unwrap(), row["instance"]))
+        .collect();
+    assert_eq!(names, ["bad.0", "web.0", "web.1"]);
+    assert_eq!(rows[0]["state"], "waiting");
+    assert_eq!(rows[0]["last-end"], "exit status 7");
+    assert_eq!(rows[0]["pid"], Value::Null);
+    assert_eq!(rows[1]["state"], "running");
+    assert_eq!(rows[1]["pid"], tree.process("shop/web.0"));
+    assert_eq!(rows[1]["knot-pid"], tree.knot("shop/web.0"));
+    assert!(rows[1]["memory-bytes"].as_u64().unwrap() > 10_000);
+    assert!((0.0..20.0).contains(&rows[1]["uptime-seconds"].as_f64().unwrap()));
+    assert!(rows[1]["cpu-seconds"].as_f64().unwrap() < 5.0);
+    assert_eq!(rows[1]["restarts"], 0);
+    // The records are enough.
+    tree.signal(Signal::SIGKILL);
+    tree.ended();
+    assert_eq!(json(&ground)[1]["state"], "running");
+}
+
+#[test]
+fn shows_a_table_and_a_tree() {
+    let Some(ground) = Ground::new() else { return };
+    let tree = started(&ground);
+    let table = text(&ground, &[]);
+    let lines: Vec<_> = table.lines().collect();
+    assert!(lines[0].starts_with("NAME        PID"), "{table}");
+    let pid = tree.process("shop/web.1").to_string();
+    assert!(
+        lines[3].starts_with("shop/web.1") && lines[3].contains(&pid),
+        "{table}"
+    );
+    let tree = text(&ground, &["--tree"]);
+    assert!(tree.starts_with("shop\n  bad\n    0"), "{tree}");
+    assert!(
+        tree.contains("\n  web\n    0") && tree.contains("\n    1"),
+        "{tree}"
+    );
+}
+
+#[test]
+fn watches_until_it_is_stopped() {
+    let Some(ground) = Ground::new() else { return };
+    let mut child = program(&ground, &["--watch", "1", "--json"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let lines: Vec<_> = lines.take(2).map(Result::unwrap).collect();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(lines, ["[]", "[]"]);
+}
+
+#[test]
+fn nothing_is_shown_where_nothing_runs_and_nothing_is_made() {
+    let Some(ground) = Ground::new() else { return };
+    assert_eq!(json(&ground).len(), 0);
+    assert_eq!(text(&ground, &["--tree"]), "");
+    assert!(!ground.path("run/state").exists());
+}
+
+#[test]
+fn a_record_that_cannot_be_read_is_shown_as_unknown() {
+    let Some(ground) = Ground::new() else { return };
+    ground.write("run/state/shop/web.0/record.json", "{");
+    assert_eq!(json(&ground)[0]["state"], "unknown");
+}
+
+#[test]
+fn refuses_bad_input() {
+    let Some(ground) = Ground::new() else { return };
+    for args in [&["--watch", "0"][..], &["--tree", "--json"], &["more"]] {
+        assert_eq!(ps(&ground, args).status.code(), Some(2), "{args:?}");
+    }
+    ground.write("master.yaml", "colour: red");
+    let output = ps(&ground, &[]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("colour"));
+}
