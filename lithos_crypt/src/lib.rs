@@ -47,6 +47,7 @@ mod open;
 mod open_error;
 mod sealed_box;
 mod short_hash;
+mod stack;
 mod token;
 
 pub use guessing::{SAFE_GUESS_BITS, guess_bits};

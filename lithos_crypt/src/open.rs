@@ -5,6 +5,7 @@
 
 use zeroize::Zeroizing;
 
+use crate::stack::wiping_stack;
 use crate::{FoundNamespace, Namespace, OpenError, PrivateKey, Refusal, ShortHash, Token};
 
 /// How the secret will be handed over.
@@ -79,6 +80,16 @@ impl Token {
         allowed: impl Into<Allowed<'a>>,
         delivery: Delivery,
     ) -> Result<Secret, OpenError> {
+        let allowed = allowed.into();
+        wiping_stack(|| self.open_here(keys, allowed, delivery))
+    }
+
+    fn open_here(
+        &self,
+        keys: &[PrivateKey],
+        allowed: Allowed<'_>,
+        delivery: Delivery,
+    ) -> Result<Secret, OpenError> {
         let plaintext = self.unseal(keys)?;
         let colon = plaintext.iter().position(|byte| *byte == b':');
         let colon = colon.ok_or(OpenError::NoNamespace)?;
@@ -89,7 +100,7 @@ impl Token {
         if ShortHash::of(secret) != self.label().secret {
             return Err(OpenError::SecretHashMismatch);
         }
-        let namespace = permit(namespace, allowed.into())?;
+        let namespace = permit(namespace, allowed)?;
         if delivery == Delivery::Env && !is_env_safe(secret) {
             return Err(OpenError::NotEnvSafe);
         }

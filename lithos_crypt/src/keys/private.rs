@@ -12,6 +12,7 @@ use zeroize::{Zeroize, Zeroizing};
 use super::public::KEY_TYPE;
 use super::wire::{public_of_private, type_of_public};
 use super::{KeyError, PublicKey};
+use crate::stack::wiping_stack;
 use crate::{ShortHash, sealed_box};
 
 /// The PEM label of OpenSSH's private key format.
@@ -21,8 +22,8 @@ const PEM_LABEL: &str = "OPENSSH PRIVATE KEY";
 /// `Clone` nor `Debug`.
 pub struct PrivateKey {
     public: PublicKey,
-    /// The X25519 key, before clamping.
-    x25519: Zeroizing<[u8; 32]>,
+    /// The X25519 key, before clamping. Boxed, so that moving this leaves no copy.
+    x25519: Box<Zeroizing<[u8; 32]>>,
 }
 
 impl PrivateKey {
@@ -31,7 +32,7 @@ impl PrivateKey {
     fn from_ed25519(pair: &ssh_key::private::Ed25519Keypair, comment: &str) -> Option<PrivateKey> {
         let public = PublicKey::from_ed25519(&pair.public.0, comment).ok()?;
         let mut hash = Sha512::digest(pair.private.as_ref());
-        let mut x25519 = Zeroizing::new([0; 32]);
+        let mut x25519 = Box::new(Zeroizing::new([0; 32]));
         x25519.copy_from_slice(&hash[..32]);
         hash.as_mut_slice().zeroize();
         Some(PrivateKey { public, x25519 })
@@ -81,7 +82,11 @@ pub fn read_private_keys_with(
 /// Whoever is asked for passphrases, if anybody is.
 type Ask<'a> = Option<&'a mut dyn FnMut(ShortHash) -> io::Result<Zeroizing<String>>>;
 
-fn read(text: &[u8], mut ask: Ask<'_>) -> Result<Vec<PrivateKey>, KeyError> {
+fn read(text: &[u8], ask: Ask<'_>) -> Result<Vec<PrivateKey>, KeyError> {
+    wiping_stack(|| read_blocks(text, ask))
+}
+
+fn read_blocks(text: &[u8], mut ask: Ask<'_>) -> Result<Vec<PrivateKey>, KeyError> {
     let blocks = pem_blocks(text);
     if blocks.is_empty() {
         return Err(no_private_key(text));
