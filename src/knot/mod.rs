@@ -171,6 +171,8 @@ fn contain(given: Container, signals: &Signals, notices: &mut Notices) -> Result
             return Ok(());
         }
     }
+    // The gate stays in a command's hands, for as long as its caller lives.
+    let caller = given.gate.filter(|_| plan.kind == Kind::Command);
     let start = Start {
         plan: &plan,
         keys,
@@ -185,9 +187,7 @@ fn contain(given: Container, signals: &Signals, notices: &mut Notices) -> Result
         Kind::Daemon if plan.supervision.restart_process_only => {
             life::again_and_again(&start, signals, notices)
         }
-        Kind::Daemon => life::once(start, None, signals, notices),
-        // The gate stays in its caller's hands for as long as the caller lives.
-        Kind::Command => life::once(start, given.gate, signals, notices),
+        _ => life::once(start, caller, signals, notices),
     }
 }
 
