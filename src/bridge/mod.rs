@@ -14,18 +14,19 @@ mod after_setup;
 mod announce;
 mod error;
 
-use std::io;
+use std::io::{self, Write};
 use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use lithos_crypt::ShortHash;
 use nix::sched::{CloneFlags, unshare};
-use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
+use rustix::fs::OFlags;
 
 use crate::resolve::plan::Network;
 use crate::sys::netlink::{LOOPBACK, Link, Netlink};
 use crate::sys::packet::send_frame;
+use crate::sys::procfs;
 
 pub use after_setup::{LIMIT, after_setup};
 use error::During;
@@ -251,17 +252,8 @@ fn announce(own: &Link, address: IpAddr) -> io::Result<()> {
 }
 
 fn write_setting(proc: impl AsFd, name: &str, value: &str) -> io::Result<()> {
-    let path = format!("sys/{name}");
-    let (flags, resolve) = (OFlags::WRONLY | OFlags::CLOEXEC, ResolveFlags::BENEATH);
-    let file = openat2(
-        proc,
-        path,
-        flags,
-        Mode::empty(),
-        resolve | ResolveFlags::NO_SYMLINKS,
-    )?;
-    rustix::io::write(file, value.as_bytes())?;
-    Ok(())
+    let mut file = procfs::open(proc, format!("sys/{name}"), OFlags::WRONLY)?;
+    file.write_all(value.as_bytes())
 }
 
 #[cfg(test)]

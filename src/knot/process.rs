@@ -7,7 +7,6 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
 
 use rustix::fs::OFlags;
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -22,8 +21,8 @@ use super::terminal::Terminal;
 use crate::config::units::IdMap;
 use crate::report::Report;
 use crate::resolve::plan::Plan;
-use crate::sys::beneath::open_beneath;
 use crate::sys::clone::{Side, fork_alone};
+use crate::sys::procfs;
 
 /// What a process is started with.
 pub struct Start<'a> {
@@ -126,8 +125,8 @@ impl Start<'_> {
     /// Writes a file of the process's in the container's own procfs.
     fn write(&self, pid: Pid, name: &str, text: &str) -> Result<(), Failure> {
         let path = format!("{}/{name}", pid.as_raw_nonzero());
-        open_beneath(&self.proc, Path::new(&path), OFlags::WRONLY)
-            .and_then(|file| File::from(file).write_all(text.as_bytes()))
+        procfs::open(&self.proc, path, OFlags::WRONLY)
+            .and_then(|mut file| file.write_all(text.as_bytes()))
             .cannot("set the process's", name)
     }
 

@@ -18,6 +18,7 @@ pub mod mount;
 pub mod netlink;
 pub mod packet;
 pub mod pidfd;
+pub mod procfs;
 pub mod seccomp;
 pub mod socket;
 pub mod spawn;

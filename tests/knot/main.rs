@@ -15,5 +15,6 @@ mod descriptors;
 mod failures;
 mod ids;
 mod life;
+mod mount_points;
 mod mounts;
 mod secrets;

@@ -10,6 +10,7 @@ use super::{Attempt, Failure, Shape, Site, shape_of};
 use crate::knot::cgroup::Placement;
 use crate::sys::beneath::open_beneath;
 use crate::sys::mount::{self, NODEV, NOEXEC, NOSUID, READONLY};
+use crate::sys::procfs;
 
 /// What container engines hide in `/proc`: it tells about, or acts on, the
 /// whole machine.
@@ -34,7 +35,10 @@ const MASKED_IN_SYS: &[&str] = &["firmware", "devices/virtual/powercap"];
 
 /// A procfs of this pid namespace, detached.
 pub fn new_procfs() -> Result<OwnedFd, Failure> {
-    mount::new_filesystem("proc", &[], NOSUID | NODEV | NOEXEC).cannot("make", "a procfs")
+    let made = mount::new_filesystem("proc", &[], NOSUID | NODEV | NOEXEC);
+    let proc = made.cannot("make", "a procfs")?;
+    procfs::verify(&proc).cannot("use", "the new procfs")?;
+    Ok(proc)
 }
 
 pub fn mount_proc(site: &Site<'_>, target: &Path) -> Result<(), Failure> {

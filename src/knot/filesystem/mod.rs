@@ -27,6 +27,7 @@ use super::failure::{Attempt, Failure};
 use crate::resolve::plan::{Mount, MountSource, Plan};
 use crate::sys::beneath::open_in_root;
 use crate::sys::mount::{self, NODEV, NOSUID, READONLY};
+use crate::sys::procfs;
 
 use own::OwnTmpfs;
 
@@ -61,6 +62,9 @@ struct Site<'a> {
     /// instead of whatever `/proc` leads to.
     proc: OwnedFd,
 }
+
+/// Where the kernel's own file systems are; `resolve` lets no volume be mounted there.
+const KERNELS: [&str; 2] = ["/proc", "/sys"];
 
 /// What a mount point must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,6 +111,14 @@ impl Site<'_> {
         };
         let fd = open_in_root(&self.root, path, OFlags::PATH, Mode::empty()).map_err(failure)?;
         let found = shape_of(&fd).map_err(|err| failure(err.into()))?;
+        if leads_into_kernel(path, &fd).map_err(failure)? {
+            return Err(Failure::Kind {
+                action: "mount on",
+                object: path.display().to_string(),
+                fault: "a symbolic link leads into /proc or /sys",
+                hint: "a mount point is a directory or file of the image or of a volume",
+            });
+        }
         if found == Some(shape) {
             return Ok(fd);
         }
@@ -121,6 +133,13 @@ impl Site<'_> {
         let point = self.target(target, shape)?;
         mount::attach(mount, point).cannot_at("mount on", target)
     }
+}
+
+/// Whether a mount point lies in a file system of the kernel's, and not because it is
+/// named so: whoever can write a volume may have put a symlink there since the check.
+fn leads_into_kernel(path: &Path, point: &OwnedFd) -> std::io::Result<bool> {
+    let named = KERNELS.iter().any(|kernels| path.starts_with(kernels));
+    Ok(!named && procfs::is_of_kernel(point)?)
 }
 
 /// Directory or regular file; nothing else is ever mounted on, or from.

@@ -7,7 +7,9 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, mkdirat, openat, renameat_with, unlinkat};
+use rustix::fs::{
+    AtFlags, Dir, Mode, OFlags, RenameFlags, mkdirat, openat, renameat_with, unlinkat,
+};
 use rustix::io::Errno;
 
 use super::own::own;
@@ -111,6 +113,18 @@ fn make_missing(base: &OwnedFd, below: &Path, owner: &Owner) -> io::Result<()> {
     Ok(())
 }
 
+/// Gives away a directory that was just made. Whoever can write where it lies may
+/// have put another in its place, so it must be empty as the new one is.
+fn own_empty(directory: &OwnedFd, owner: &Owner) -> io::Result<()> {
+    let nothing_else = |name: &[u8]| name == b"." || name == b"..";
+    for entry in Dir::read_from(directory)? {
+        if !nothing_else(entry?.file_name().to_bytes()) {
+            return Err(Errno::NOTEMPTY.into());
+        }
+    }
+    own(directory, owner)
+}
+
 /// Makes a directory with its owner and mode at once, by way of a name that
 /// nobody else uses: a knot that is killed meanwhile leaves no directory of
 /// the right name and the wrong owner.
@@ -122,7 +136,7 @@ fn make_directory(parent: &OwnedFd, name: &Path, owner: &Owner) -> io::Result<()
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let made = openat(parent, &passing, flags, Mode::empty())
         .map_err(io::Error::from)
-        .and_then(|directory| own(&directory, owner))
+        .and_then(|directory| own_empty(&directory, owner))
         .and_then(|()| {
             let flags = RenameFlags::NOREPLACE;
             Ok(renameat_with(parent, &passing, parent, name, flags)?)
@@ -134,5 +148,33 @@ fn make_directory(parent: &OwnedFd, name: &Path, owner: &Owner) -> io::Result<()
         // Another instance has just made it.
         Err(err) if err.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         outcome => outcome,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+
+    #[test]
+    fn a_directory_that_took_the_place_of_the_new_one_is_not_given_away() {
+        let base = tempfile::tempdir().unwrap();
+        let (new, other) = (base.path().join("new"), base.path().join("other"));
+        std::fs::create_dir_all(other.join("secrets")).unwrap();
+        std::fs::create_dir(&new).unwrap();
+        let found = std::fs::metadata(&other).unwrap();
+        let owner = Owner {
+            mode: 0o777,
+            uid: found.uid(),
+            gid: found.gid(),
+        };
+        let give = |path| own_empty(&mount::open_directory(path)?, &owner);
+        give(&new).unwrap();
+        assert_eq!(std::fs::metadata(&new).unwrap().mode() & 0o7777, 0o777);
+        let err = give(&other).unwrap_err();
+        assert_eq!(err.kind(), io::ErrorKind::DirectoryNotEmpty);
+        let after = std::fs::metadata(&other).unwrap();
+        assert_eq!(after.mode(), found.mode());
     }
 }

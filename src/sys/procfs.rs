@@ -1,0 +1,72 @@
+//! Files of a procfs, which are asked whether they are such before anything is
+//! written to them: an image could have something else in their place.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{Mode, OFlags, PROC_SUPER_MAGIC, ResolveFlags, fstatfs, openat2};
+
+/// Opens a file of the procfs that `root` is open on: through no symlink, and on
+/// no other mount. Close-on-exec.
+pub fn open(root: impl AsFd, path: impl AsRef<Path>, flags: OFlags) -> io::Result<File> {
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
+    let flags = flags | OFlags::NOCTTY | OFlags::CLOEXEC;
+    // Only named at first: to open something else can have effects.
+    let named = openat2(&root, path.as_ref(), OFlags::PATH, Mode::empty(), resolve)?;
+    verify(&named)?;
+    let file: OwnedFd = openat2(root, path.as_ref(), flags, Mode::empty(), resolve)?;
+    verify(&file)?;
+    Ok(file.into())
+}
+
+/// Refuses what is not on a procfs.
+pub fn verify(file: impl AsFd) -> io::Result<()> {
+    match fstatfs(file)?.f_type == PROC_SUPER_MAGIC {
+        true => Ok(()),
+        false => Err(io::Error::other("it is not on a procfs")),
+    }
+}
+
+/// `SYSFS_MAGIC`, `CGROUP_SUPER_MAGIC` and `CGROUP2_SUPER_MAGIC` of linux/magic.h.
+const OF_KERNEL: [u64; 3] = [0x6265_6572, 0x27_e0eb, 0x6367_7270];
+
+/// Whether it is a file of the kernel's own: of procfs, sysfs or cgroups.
+pub fn is_of_kernel(file: impl AsFd) -> io::Result<bool> {
+    let kind = fstatfs(file)?.f_type;
+    Ok(kind == PROC_SUPER_MAGIC || OF_KERNEL.iter().any(|&magic| kind as u64 == magic))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::mount::open_directory;
+
+    #[test]
+    fn opens_what_is_on_a_procfs() {
+        let proc = open_directory(Path::new("/proc")).unwrap();
+        let own = format!("{}/comm", std::process::id());
+        let name = io::read_to_string(open(&proc, own, OFlags::RDONLY).unwrap()).unwrap();
+        assert!(!name.is_empty());
+    }
+
+    #[test]
+    fn refuses_what_only_looks_like_one() {
+        let fake = tempfile::tempdir().unwrap();
+        std::fs::create_dir(fake.path().join("2")).unwrap();
+        let file = fake.path().join("2/uid_map");
+        std::fs::write(&file, "").unwrap();
+        let root = open_directory(fake.path()).unwrap();
+        let err = open(&root, "2/uid_map", OFlags::WRONLY | OFlags::TRUNC).unwrap_err();
+        assert_eq!(err.to_string(), "it is not on a procfs");
+    }
+
+    #[test]
+    fn refuses_links_and_what_leads_out() {
+        let proc = open_directory(Path::new("/proc")).unwrap();
+        for path in ["self/comm", "../proc/version", "/proc/version"] {
+            assert!(open(&proc, path, OFlags::RDONLY).is_err(), "{path}");
+        }
+    }
+}
