@@ -220,8 +220,21 @@ impl fmt::Display for Lines<'_> {
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot open the secret {}: ", self.variable)?;
-        match self.refusals.as_slice() {
+        write!(
+            f,
+            "cannot open the secret {}: {}",
+            self.variable,
+            Outcomes(self)
+        )
+    }
+}
+
+/// Every token's own outcome, in their order.
+pub struct Outcomes<'a>(pub &'a Refused);
+
+impl fmt::Display for Outcomes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.refusals.as_slice() {
             [] => f.write_str("there is no token"),
             [first, rest @ ..] => {
                 write!(f, "{first}")?;

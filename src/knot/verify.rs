@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
-use super::failure::{Attempt, Failure};
+use super::failure::{Attempt, Failure, Outcomes};
 use super::secrets::KeyFiles;
 use super::{misused, read_plan};
 use crate::cause::Cause;
@@ -46,7 +46,7 @@ fn tell(plan: &Plan, failure: &Failure) {
     match failure {
         Failure::Secrets(refused) => {
             for refused in refused {
-                line(&refused.variable, &refused.to_string());
+                line(&refused.variable, &Outcomes(refused).to_string());
             }
         }
         _ => {

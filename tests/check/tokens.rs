@@ -38,7 +38,12 @@ fn tokens_are_opened_where_the_private_key_can_be_read() {
     let (label, sealed) = token.rsplit_once(':').unwrap();
     let first = if sealed.starts_with('A') { 'B' } else { 'A' };
     secret(&stage, &format!("{label}:{first}{}", &sealed[1..]));
-    stage.refused("the secret `PASSWORD` does not open");
+    let outcome = stage.refused("the secret `PASSWORD` does not open");
+    assert!(
+        !outcome.stderr.contains("cannot open"),
+        "{}",
+        outcome.stderr
+    );
 }
 
 #[test]
