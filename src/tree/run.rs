@@ -25,15 +25,16 @@ use super::launch::{self, LaunchError, Launcher};
 use super::loading::{Loading, rehearse};
 use super::log::{self, Destination, about};
 use super::machine::{Action, Desired, Ending, Event, Found, Machine};
+use super::past::Past;
 use super::pid_file::{PidFile, PidFileError};
 use super::poll::{Poll, Ready, Watched};
 use super::records::{Record, Records, RecordsError};
-use super::recovery::{Recovered, recover};
+use super::recovery::{Recovered, Recovery, recover};
 use super::service::{self, Watchdog};
 use super::signals::{Request, Signals};
 use super::sockets::Sockets;
 use crate::cause::Cause;
-use crate::knot::cgroup;
+use crate::knot::cgroup::{self, Meters};
 use crate::load;
 use crate::name::ContainerName;
 use crate::problem::Problem;
@@ -106,6 +107,7 @@ pub fn run(config: &Path, to_stderr: bool, level: Option<LevelFilter>) -> Result
     log::begin(&destination, master.log_level, level);
     raise_open_file_limit();
     let records = Records::open(&home.state_dir)?;
+    let past = Past::take(&home.runtime_dir, records.boot_id());
     commands::discard_stale(&records);
     system(
         "make the mount directory",
@@ -118,6 +120,8 @@ pub fn run(config: &Path, to_stderr: bool, level: Option<LevelFilter>) -> Result
         poll: system("poll", Poll::new(&signals))?,
         loading: Loading::new(home),
         records,
+        past,
+        meters: Meters::find(),
         launcher,
         watchdog: Watchdog::from_environment(),
         stopping: false,
@@ -150,6 +154,8 @@ pub fn run(config: &Path, to_stderr: bool, level: Option<LevelFilter>) -> Result
     }
 }
 
+mod counting;
+
 /// A descriptor for each knot, and some for each launch.
 fn raise_open_file_limit() {
     let raised = getrlimit(Resource::RLIMIT_NOFILE)
@@ -167,6 +173,8 @@ struct Tree {
     poll: Poll,
     loading: Loading,
     records: Records,
+    past: Past,
+    meters: Meters,
     launcher: Launcher,
     watchdog: Watchdog,
     stopping: bool,
@@ -181,7 +189,9 @@ struct Container {
 impl Tree {
     /// Takes over what an earlier supervisor left.
     fn recover(&mut self) -> Result<(), TreeError> {
-        for Recovered { record, pidfd } in recover(&self.records)? {
+        let Recovery { recovered, strays } = recover(&self.records)?;
+        self.past.found_unknown(strays);
+        for Recovered { record, pidfd } in recovered {
             let (plan, name) = (record.plan.clone(), record.plan.name.clone());
             let knot = record.knot.as_ref().zip(pidfd.as_ref());
             let knot = knot.map(|(knot, pidfd)| (knot, pidfd.as_fd()));
@@ -294,9 +304,9 @@ impl Tree {
         match action {
             Action::Start(plan, history) => {
                 let name = plan.name.clone();
-                let last = self.containers.remove(&name);
-                let last = last.and_then(|container| container.record.last_end);
-                let record = self.records.intent(plan, history, last);
+                let before = self.containers.remove(&name);
+                let before = before.map(|container| container.record);
+                let record = self.records.intent(plan, history, before);
                 return self.start(name, record);
             }
             Action::Terminate(name) => {
@@ -308,6 +318,7 @@ impl Tree {
                 self.signal(&name, Signal::KILL);
             }
             Action::Rest(name, history) => {
+                self.count_usage(&name);
                 self.remove_cgroup(&name);
                 self.update(&name, |record| {
                     record.history = history;
@@ -318,7 +329,7 @@ impl Tree {
             Action::Remove(name) => {
                 self.remove_cgroup(&name);
                 self.sockets.release(&name);
-                self.containers.remove(&name);
+                self.count_gone(&name);
                 if let Err(err) = self.records.remove(&name) {
                     error!(target: &about(&name.sandbox), "{name}: cannot remove its record: {err}");
                 }
@@ -441,6 +452,7 @@ impl Tree {
     /// Nothing runs any more: removes what was made for it.
     fn clean_up(&self) {
         let home = self.loading.home();
+        self.past.forget();
         commands::discard_stale(&self.records);
         self.records.remove_dir();
         if home.state_dir.exists() {
@@ -469,8 +481,10 @@ fn note_end(record: &mut Record, told: Told) {
             .map_or(0, |time| time.as_secs()),
     };
     let name = &record.plan.name;
-    let level = last.level(last.ending.is_failure(&record.plan.supervision));
+    let failed = last.ending.is_failure(&record.plan.supervision);
+    let level = last.level(failed);
     ::log::log!(target: &about(&name.sandbox), level, "{name}: {last}");
+    record.tally.ended(failed && !last.stopped);
     record.last_end = Some(last);
 }
 
