@@ -22,6 +22,7 @@ pub mod cmd;
 pub mod config;
 pub mod config_log;
 pub mod confinement;
+pub mod ctl;
 pub mod facts;
 pub mod knot;
 pub mod load;
