@@ -13,7 +13,7 @@ pub mod http;
 use std::rc::Rc;
 use std::time::Duration;
 
-use self::exposition::Snapshot;
+use self::exposition::Used;
 use self::http::Wanted;
 use crate::name::ContainerName;
 
@@ -28,13 +28,15 @@ pub struct Scrapes {
     waiting: Vec<(u64, Wanted)>,
     collection: Option<Collection>,
     last: Option<(Duration, Rc<str>)>,
+    /// When it is tried again to listen.
+    pub listen_again: Option<Duration>,
 }
 
 /// What was collected, and of whom that is still to be done.
 #[derive(Debug)]
 struct Collection {
     left: std::vec::IntoIter<ContainerName>,
-    snapshot: Snapshot,
+    used: Vec<Used>,
 }
 
 impl Scrapes {
@@ -50,27 +52,30 @@ impl Scrapes {
         self.waiting.push((client, wanted));
         self.collection.get_or_insert_with(|| Collection {
             left: all().into_iter(),
-            snapshot: Snapshot::default(),
+            used: Vec::new(),
         });
     }
 
-    /// Whether there is something to collect in this turn.
-    pub fn is_collecting(&self) -> bool {
-        self.collection.is_some()
+    /// When there is something to do: at once, while there is something to collect.
+    pub fn next(&self) -> Option<Duration> {
+        match self.collection {
+            Some(_) => Some(Duration::ZERO),
+            None => self.listen_again,
+        }
     }
 
-    /// The next slice, and where what is found goes. Empty: that was all.
-    pub fn slice(&mut self) -> (Vec<ContainerName>, Option<&mut Snapshot>) {
-        let collection = self.collection.as_mut();
-        collection.map_or_else(Default::default, |collection| {
-            let slice = collection.left.by_ref().take(SLICE).collect();
-            (slice, Some(&mut collection.snapshot))
-        })
-    }
-
-    /// All is collected: what there is, without what is counted.
-    pub fn collected(&mut self) -> Option<Snapshot> {
-        Some(self.collection.take()?.snapshot)
+    /// Has a slice of the containers looked at. Returns what was collected once
+    /// there is none left.
+    pub fn collect(
+        &mut self,
+        mut look: impl FnMut(ContainerName) -> Option<Used>,
+    ) -> Option<Vec<Used>> {
+        let Collection { left, used } = self.collection.as_mut()?;
+        used.extend(left.take(SLICE).filter_map(&mut look));
+        match left.as_slice() {
+            [] => self.collection.take().map(|collection| collection.used),
+            _ => None,
+        }
     }
 
     /// The text is made: it is fresh from now on. Returns who waits for it.
@@ -83,6 +88,8 @@ impl Scrapes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::knot::cgroup::Usage;
+    use crate::tree::tally::Tally;
 
     fn names(count: usize) -> Vec<ContainerName> {
         let name = |number| format!("shop/web.{number}").parse().unwrap();
@@ -94,10 +101,17 @@ mod tests {
         let mut scrapes = Scrapes::default();
         scrapes.wait(1, Wanted::Metrics, || names(SLICE + 1));
         scrapes.wait(2, Wanted::Head, || panic!("collected twice"));
-        assert_eq!(scrapes.slice().0.len(), SLICE);
-        assert_eq!(scrapes.slice().0.len(), 1);
-        assert_eq!(scrapes.slice().0.len(), 0);
-        assert!(scrapes.collected().is_some() && !scrapes.is_collecting());
+        let mut seen = 0;
+        let mut look = |name| {
+            seen += 1;
+            Some((name, Usage::default(), Tally::default()))
+        };
+        assert_eq!(scrapes.collect(&mut look), None);
+        assert_eq!(scrapes.next(), Some(Duration::ZERO));
+        assert_eq!(scrapes.collect(&mut look).unwrap().len(), SLICE + 1);
+        assert_eq!(scrapes.next(), None);
+        assert_eq!(scrapes.collect(&mut look), None);
+        assert_eq!(seen, SLICE + 1);
         let now = Duration::from_secs(9);
         let waited = scrapes.made("text".into(), now);
         assert_eq!(waited, [(1, Wanted::Metrics), (2, Wanted::Head)]);

@@ -18,6 +18,7 @@ use rustix::process::{Signal, pidfd_send_signal, umask};
 use rustix::rand::{GetRandomFlags, getrandom};
 use rustix::time::{ClockId, clock_gettime};
 
+use super::clients::{Asked, Clients, Protocol};
 use super::commands;
 use super::ending::{LastEnd, Told};
 use super::heritage::{Heritage, Program};
@@ -25,6 +26,7 @@ use super::launch::{self, LaunchError, Launcher};
 use super::loading::{Loading, rehearse};
 use super::log::{self, Destination, about};
 use super::machine::{Action, Desired, Ending, Event, Found, Machine};
+use super::metrics::Scrapes;
 use super::past::Past;
 use super::pid_file::{PidFile, PidFileError};
 use super::poll::{Poll, Ready, Watched};
@@ -118,10 +120,12 @@ pub fn run(config: &Path, to_stderr: bool, level: Option<LevelFilter>) -> Result
         containers: BTreeMap::new(),
         sockets: Sockets::new(heritage.sockets),
         poll: system("poll", Poll::new(&signals))?,
+        clients: Clients::default(),
         loading: Loading::new(home),
         records,
         past,
         meters: Meters::find(),
+        scrapes: Scrapes::default(),
         launcher,
         watchdog: Watchdog::from_environment(),
         stopping: false,
@@ -131,20 +135,26 @@ pub fn run(config: &Path, to_stderr: bool, level: Option<LevelFilter>) -> Result
         .strange
         .iter()
         .for_each(|name| service::give_up_named(name));
+    tree.listen();
+    tree.listen_for_scrapers();
     tree.recover()?;
     tree.load()?;
     tree.sockets.close_left();
     service::ready(&tree.status());
     loop {
-        match tree.supervise(&signals)? {
+        let request = tree.supervise(&signals)?;
+        tree.past.keep();
+        match request {
             Request::Detach => {
                 info!("exiting; the containers keep running");
                 service::stopping("exiting; the containers keep running");
+                tree.hang_up();
                 pid_file.remove();
                 return Ok(());
             }
             Request::Stop => {
                 tree.clean_up();
+                tree.hang_up();
                 pid_file.remove();
                 info!("stopped");
                 return Ok(());
@@ -154,7 +164,9 @@ pub fn run(config: &Path, to_stderr: bool, level: Option<LevelFilter>) -> Result
     }
 }
 
+mod control;
 mod counting;
+mod metrics;
 
 /// A descriptor for each knot, and some for each launch.
 fn raise_open_file_limit() {
@@ -171,10 +183,12 @@ struct Tree {
     containers: BTreeMap<ContainerName, Container>,
     sockets: Sockets,
     poll: Poll,
+    clients: Clients,
     loading: Loading,
     records: Records,
     past: Past,
     meters: Meters,
+    scrapes: Scrapes,
     launcher: Launcher,
     watchdog: Watchdog,
     stopping: bool,
@@ -268,12 +282,14 @@ impl Tree {
             if self.exit {
                 return Ok(Request::Stop);
             }
-            let proof = self.watchdog.alive(now());
-            let next = self.machine.next_timer().into_iter().chain(proof).min();
-            let timeout = next.map(|at| at.saturating_sub(now()));
+            self.past.keep();
+            self.clients.expire(&mut self.poll, now());
+            self.scrape();
+            let timeout = self.next().map(|at| at.saturating_sub(now()));
             for ready in system("poll", self.poll.wait(timeout))? {
                 match ready {
                     Ready::Ended(name) => self.ended(&name),
+                    Ready::Socket(number) => self.attend(number),
                     Ready::Signal => match system("read a signal", signals.next())? {
                         None => {}
                         Some(Request::Reload) if self.stopping => {}
@@ -287,6 +303,36 @@ impl Tree {
                     },
                 }
             }
+        }
+    }
+
+    /// When there is something to do, whatever happens until then.
+    fn next(&mut self) -> Option<Duration> {
+        let timers = [
+            self.machine.next_timer(),
+            self.watchdog.alive(now()),
+            self.clients.next_deadline(),
+            self.scrapes.next(),
+        ];
+        timers.into_iter().flatten().min()
+    }
+
+    /// Attends to a client.
+    fn attend(&mut self, number: u64) {
+        let Some(asked) = self.clients.ready(&mut self.poll, number, now()) else {
+            return;
+        };
+        let Asked {
+            client,
+            protocol,
+            request,
+        } = asked;
+        let answer = match protocol {
+            Protocol::Control => Some(self.control(&request)),
+            Protocol::Metrics => self.metrics(client, &request),
+        };
+        if let Some(answer) = answer {
+            self.clients.answer(&mut self.poll, client, answer, now());
         }
     }
 

@@ -35,8 +35,11 @@ pub struct Snapshot {
     pub processes: BTreeMap<(Name, Name), Figures>,
     /// What containers use that run in a cgroup, with what was used before in
     /// cgroups that are gone.
-    pub used: Vec<(ContainerName, Usage, Tally)>,
+    pub used: Vec<Used>,
 }
+
+/// A container, what it uses, and what was counted of it before.
+pub type Used = (ContainerName, Usage, Tally);
 
 /// What there is to tell of one process.
 #[derive(Debug, Default, Clone, Copy)]
