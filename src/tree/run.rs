@@ -499,6 +499,7 @@ impl Tree {
     fn clean_up(&self) {
         let home = self.loading.home();
         self.past.forget();
+        let _ = fs::remove_file(home.metrics_socket());
         commands::discard_stale(&self.records);
         self.records.remove_dir();
         if home.state_dir.exists() {

@@ -59,7 +59,7 @@ impl Protocol {
             Self::Metrics => Bounds {
                 clients: 16,
                 request: http::LONGEST_HEAD,
-                patience: Duration::from_secs(10),
+                patience: Duration::from_secs(5),
                 own_user_only: false,
             },
         }

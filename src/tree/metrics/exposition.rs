@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::time::Duration;
+use std::ops::Add;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text;
@@ -33,8 +33,7 @@ pub struct Snapshot {
     pub total: Tally,
     /// By sandbox and process.
     pub processes: BTreeMap<(Name, Name), Figures>,
-    /// What containers use that run in a cgroup, with what was used before in
-    /// cgroups that are gone.
+    /// What containers use in their cgroups, and used in those that are gone.
     pub used: Vec<Used>,
 }
 
@@ -140,16 +139,16 @@ impl Snapshot {
         let unit = Some(&Unit::Seconds);
         let mut family = out.family("container_cpu", help, unit, MetricType::Counter)?;
         for (name, usage, before) in &self.used {
-            if let Some(cpu) = usage.cpu {
-                let (number, seconds) = (name.number.to_string(), seconds(before.cpu + cpu));
+            if let Some(cpu) = sum(usage.cpu, before.cpu) {
+                let (number, seconds) = (name.number.to_string(), cpu.as_secs_f64());
                 count(&mut family, &labels_of(name, &number), &seconds)?;
             }
         }
         let help = "Processes killed for memory, in all starts of the container";
         let mut family = out.family("container_oom_kills", help, None, MetricType::Counter)?;
         for (name, usage, before) in &self.used {
-            if let Some(kills) = usage.oom_kills {
-                let (number, kills) = (name.number.to_string(), before.oom_kills + kills);
+            if let Some(kills) = sum(usage.oom_kills, before.oom_kills) {
+                let number = name.number.to_string();
                 count(&mut family, &labels_of(name, &number), &kills)?;
             }
         }
@@ -185,8 +184,12 @@ fn labels_of<'a>(name: &'a ContainerName, number: &'a str) -> Labels<'a, 3> {
     ]
 }
 
-fn seconds(time: Duration) -> f64 {
-    time.as_secs_f64()
+/// What is used now and what was used before; none: nobody accounts it.
+fn sum<T: Add<Output = T> + Default + PartialEq>(now: Option<T>, before: T) -> Option<T> {
+    match now {
+        None if before == T::default() => None,
+        now => Some(before + now.unwrap_or_default()),
+    }
 }
 
 fn count<const N: usize>(
@@ -237,6 +240,8 @@ impl Encoder<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -274,7 +279,8 @@ mod tests {
             processes: [(process, Figures { tally, running: 1 })].into(),
             used: vec![
                 (name, usage, tally),
-                ("shop/off.0".parse().unwrap(), nothing, tally),
+                ("shop/rests.0".parse().unwrap(), nothing, tally),
+                ("shop/off.0".parse().unwrap(), nothing, Tally::default()),
             ],
             ..Snapshot::default()
         };
@@ -286,6 +292,7 @@ mod tests {
             r#"lithos_container_memory_bytes{sandbox="shop",process="web",number="3"} 4096"#,
             r#"lithos_container_cpu_seconds_total{sandbox="shop",process="web",number="3"} 3.5"#,
             r#"lithos_container_oom_kills_total{sandbox="shop",process="web",number="3"} 3"#,
+            r#"lithos_container_oom_kills_total{sandbox="shop",process="rests",number="0"} 2"#,
         ] {
             assert!(text.lines().any(|found| found == line), "{line} in {text}");
         }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use ::log::{error, info};
 
 use super::{Tree, now};
+use crate::knot::cgroup::Usage;
 use crate::sys::socket::{self, Listen};
 use crate::tree::clients::{Answer, Protocol};
 use crate::tree::machine::Phase;
@@ -69,8 +70,11 @@ impl Tree {
         } = self;
         let collected = scrapes.collect(|name| {
             let record = &containers.get(&name)?.record;
-            record.knot.as_ref()?;
-            let usage = meters.read(record.plan.cgroup.as_ref()?);
+            let cgroup = record.plan.cgroup.as_ref()?;
+            let usage = match record.knot {
+                Some(_) => meters.read(cgroup),
+                None => Usage::default(),
+            };
             Some((name, usage, record.tally))
         });
         let Some(used) = collected else { return };
