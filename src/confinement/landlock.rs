@@ -77,9 +77,11 @@ pub struct Rules<'a> {
 }
 
 /// TCP ports that may be bound.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Bind {
     /// All.
+    #[default]
     Any,
     /// These, and 0, for which the kernel chooses.
     ///
@@ -196,6 +198,11 @@ impl Prepared {
     fn at(rules: &Rules<'_>, level: Level) -> Result<Self, LandlockError> {
         let ruleset = level.files().then(|| ruleset(rules, level)).transpose()?;
         Ok(Self { level, ruleset })
+    }
+
+    /// How far it restricts.
+    pub fn level(&self) -> Level {
+        self.level
     }
 
     /// Restricts this thread, and what it forks and executes from now on, and

@@ -15,6 +15,7 @@ use rustix::process::{Pid, Resource, Rlimit, getrlimit, setrlimit};
 
 use super::cgroup::Placement;
 use super::child;
+use super::confine::{Confinement, both};
 use super::failure::{Attempt, Failure};
 use super::secrets::KeyFiles;
 use super::signals::{Signals, pass_on};
@@ -29,6 +30,8 @@ use crate::sys::clone::{Side, fork_alone};
 pub struct Start<'a> {
     /// The plan.
     pub plan: &'a Plan,
+    /// What keeps the process in, ready for it to take on.
+    pub confinement: Confinement,
     /// The key files, read by the process itself.
     pub keys: KeyFiles,
     /// The stdio log.
@@ -61,14 +64,24 @@ pub fn set_limits(plan: &Plan) -> Result<Rlimit, Failure> {
         // may not let us; then what there is gets locked.
         let _ = setrlimit(Resource::Memlock, both(None));
     }
+    for (resource, &value) in &plan.limits.others {
+        leave_room(resource.kernels(), value).cannot("raise the limit of", resource.name())?;
+    }
     Ok(memlock)
 }
 
-fn both(value: Option<u64>) -> Rlimit {
-    Rlimit {
-        current: value,
-        maximum: value,
-    }
+/// Raises the knot's own hard limit to what its processes are to have, since
+/// they may not; the soft one is the knot's own.
+fn leave_room(resource: Resource, value: Option<u64>) -> rustix::io::Result<()> {
+    let own = getrlimit(resource);
+    let maximum = own.maximum.zip(value).map(|(own, value)| own.max(value));
+    setrlimit(
+        resource,
+        Rlimit {
+            current: own.current,
+            maximum,
+        },
+    )
 }
 
 impl Start<'_> {
