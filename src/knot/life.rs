@@ -39,7 +39,7 @@ pub fn once(
 ) -> Result<(), Failure> {
     let (began, plan) = (now(), start.plan);
     let process = start.process(signals)?;
-    notices.started();
+    notices.started(start.confinement.landlock());
     // Key files and all else that only a start needs are closed.
     let cgroup = start.into_cgroup();
     give_up_all_but(TO_WAIT)?;
@@ -63,7 +63,7 @@ pub fn again_and_again(
         let (began, killed) = (now(), start.cgroup.killed_for_memory());
         history.started = Some(began);
         let process = start.process(signals)?;
-        notices.started();
+        notices.started(start.confinement.landlock());
         if history.starts == 0 {
             give_up_all_but(to_start_in(start))?;
         }
