@@ -6,6 +6,7 @@
 //! reads YAML: plans come from [`crate::load`]. Read [`machine`] first.
 
 pub mod backoff;
+pub mod clients;
 pub mod commands;
 pub mod ending;
 pub mod heritage;

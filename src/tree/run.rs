@@ -18,6 +18,7 @@ use rustix::process::{Signal, pidfd_send_signal, umask};
 use rustix::rand::{GetRandomFlags, getrandom};
 use rustix::time::{ClockId, clock_gettime};
 
+use super::clients::{Asked, Clients, Protocol};
 use super::commands;
 use super::ending::{LastEnd, Told};
 use super::heritage::{Heritage, Program};
@@ -117,6 +118,7 @@ pub fn run(config: &Path, to_stderr: bool, level: Option<LevelFilter>) -> Result
         containers: BTreeMap::new(),
         sockets: Sockets::new(heritage.sockets),
         poll: system("poll", Poll::new(&signals))?,
+        clients: Clients::default(),
         loading: Loading::new(home),
         records,
         launcher,
@@ -128,6 +130,7 @@ pub fn run(config: &Path, to_stderr: bool, level: Option<LevelFilter>) -> Result
         .strange
         .iter()
         .for_each(|name| service::give_up_named(name));
+    tree.listen();
     tree.recover()?;
     tree.load()?;
     tree.sockets.close_left();
@@ -137,11 +140,13 @@ pub fn run(config: &Path, to_stderr: bool, level: Option<LevelFilter>) -> Result
             Request::Detach => {
                 info!("exiting; the containers keep running");
                 service::stopping("exiting; the containers keep running");
+                tree.hang_up();
                 pid_file.remove();
                 return Ok(());
             }
             Request::Stop => {
                 tree.clean_up();
+                tree.hang_up();
                 pid_file.remove();
                 info!("stopped");
                 return Ok(());
@@ -150,6 +155,8 @@ pub fn run(config: &Path, to_stderr: bool, level: Option<LevelFilter>) -> Result
         }
     }
 }
+
+mod control;
 
 /// A descriptor for each knot, and some for each launch.
 fn raise_open_file_limit() {
@@ -166,6 +173,7 @@ struct Tree {
     containers: BTreeMap<ContainerName, Container>,
     sockets: Sockets,
     poll: Poll,
+    clients: Clients,
     loading: Loading,
     records: Records,
     launcher: Launcher,
@@ -259,12 +267,12 @@ impl Tree {
             if self.exit {
                 return Ok(Request::Stop);
             }
-            let proof = self.watchdog.alive(now());
-            let next = self.machine.next_timer().into_iter().chain(proof).min();
-            let timeout = next.map(|at| at.saturating_sub(now()));
+            self.clients.expire(&mut self.poll, now());
+            let timeout = self.next().map(|at| at.saturating_sub(now()));
             for ready in system("poll", self.poll.wait(timeout))? {
                 match ready {
                     Ready::Ended(name) => self.ended(&name),
+                    Ready::Socket(number) => self.attend(number),
                     Ready::Signal => match system("read a signal", signals.next())? {
                         None => {}
                         Some(Request::Reload) if self.stopping => {}
@@ -279,6 +287,32 @@ impl Tree {
                 }
             }
         }
+    }
+
+    /// When there is something to do, whatever happens until then.
+    fn next(&mut self) -> Option<Duration> {
+        let timers = [
+            self.machine.next_timer(),
+            self.watchdog.alive(now()),
+            self.clients.next_deadline(),
+        ];
+        timers.into_iter().flatten().min()
+    }
+
+    /// Attends to a client.
+    fn attend(&mut self, number: u64) {
+        let Some(asked) = self.clients.ready(&mut self.poll, number, now()) else {
+            return;
+        };
+        let Asked {
+            client,
+            protocol,
+            request,
+        } = asked;
+        let answer = match protocol {
+            Protocol::Control => self.control(&request),
+        };
+        self.clients.answer(&mut self.poll, client, answer, now());
     }
 
     /// Tells the machine, does what it decides, and tells it what came of that.
