@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use crate::control;
+use crate::tree::metrics::http;
 
 /// What clients of a socket speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
     /// A JSON document in each line, see [`crate::control`].
     Control,
+    /// HTTP, a request in each connection, see [`metrics`](crate::tree::metrics).
+    Metrics,
 }
 
 /// What is granted to the clients of one socket.
@@ -53,6 +56,12 @@ impl Protocol {
                 patience: Duration::from_secs(10),
                 own_user_only: true,
             },
+            Self::Metrics => Bounds {
+                clients: 16,
+                request: http::LONGEST_HEAD,
+                patience: Duration::from_secs(5),
+                own_user_only: false,
+            },
         }
     }
 
@@ -60,6 +69,7 @@ impl Protocol {
     pub fn whole(self, received: &[u8]) -> Option<usize> {
         match self {
             Self::Control => Some(received.iter().position(|byte| *byte == b'\n')? + 1),
+            Self::Metrics => http::whole(received),
         }
     }
 
@@ -67,6 +77,10 @@ impl Protocol {
     pub fn refusal(self, why: Refusal) -> Vec<u8> {
         match self {
             Self::Control => control::refusal(why),
+            Self::Metrics => http::refusal(match why {
+                Refusal::TooLong => http::Refused::TooLong,
+                Refusal::TooSlow => http::Refused::TooSlow,
+            }),
         }
     }
 }
