@@ -108,6 +108,7 @@ pub fn run(config: &Path, to_stderr: bool, level: Option<LevelFilter>) -> Result
         None => Destination::Files(&home.log_file),
     };
     log::begin(&destination, master.log_level, level);
+    launch::tell_landlock();
     raise_open_file_limit();
     let records = Records::open(&home.state_dir)?;
     let past = Past::take(&home.runtime_dir, records.boot_id());
