@@ -11,6 +11,7 @@ pub struct MasterOption {
         short = 'C',
         long = "config",
         visible_alias = "master",
+        global = true,
         value_name = "FILE",
         default_value = "/etc/lithos/master.yaml"
     )]

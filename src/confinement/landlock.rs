@@ -141,6 +141,11 @@ impl Level {
         self.abi >= 6
     }
 
+    /// Whether nothing is missing that this module can use.
+    pub fn complete(self) -> bool {
+        self.scoped()
+    }
+
     /// The ABI whose rights are used: newer ones would deny what nobody here
     /// has thought about.
     fn used(self) -> ABI {

@@ -164,6 +164,27 @@ pub enum MountSource {
     },
 }
 
+/// What container engines hide in `/proc`: it tells about, or acts on, the
+/// whole machine.
+pub const MASKED_IN_PROC: &[&str] = &[
+    "acpi",
+    "asound",
+    "interrupts",
+    "kcore",
+    "keys",
+    "latency_stats",
+    "sched_debug",
+    "scsi",
+    "timer_list",
+    "timer_stats",
+];
+
+/// What they leave readable in `/proc`.
+pub const READONLY_IN_PROC: &[&str] = &["bus", "fs", "irq", "sys", "sysrq-trigger"];
+
+/// What they hide in `/sys`.
+pub const MASKED_IN_SYS: &[&str] = &["firmware", "devices/virtual/powercap"];
+
 /// Mode and owner of a directory that is made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -30,3 +30,34 @@ pub fn join_new_session() -> io::Result<()> {
         _ => Err(err),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::forked::in_child;
+
+    /// The serial number of the session key ring, `KEYCTL_GET_KEYRING_ID`.
+    fn session() -> io::Result<i64> {
+        // SAFETY: it takes plain numbers.
+        let serial = unsafe { libc::syscall(libc::SYS_keyctl, 0, -3, 1) };
+        match serial {
+            -1 => Err(io::Error::last_os_error()),
+            serial => Ok(serial),
+        }
+    }
+
+    #[test]
+    fn nothing_of_the_session_before_is_left() {
+        if let Err(err) = session() {
+            eprintln!("SKIP: no key rings here: {err}");
+            return;
+        }
+        let report = in_child(|| {
+            let before = session().unwrap();
+            let still = session().unwrap();
+            join_new_session().unwrap();
+            format!("{} {}", before == still, before == session().unwrap())
+        });
+        assert_eq!(report, "true false");
+    }
+}
