@@ -18,8 +18,10 @@
 //! | `become=UID` | tries to take on another user id |
 //! | `ignore-term`, `orphan`, `fill=PATH` | ignores SIGTERM; leaves a child of nobody behind; fills a volume |
 //! | `serve=FD` | answers each client of the listening socket with its name, for ever |
+//! | `try=DEED` | attacks something, in a child of its own; see `attack` |
 //! | `exit=N`, `kill=SIGNAL`, `sleep` | ends; waits for ever |
 
+mod attack;
 mod deeds;
 mod sight;
 
@@ -31,6 +33,8 @@ fn main() {
     for action in std::env::args().skip(1) {
         let (verb, object) = action.split_once('=').unwrap_or((&action, ""));
         let result = match verb {
+            "try" => attack::attempt(object),
+            "do" => attack::perform(object),
             "report" => sight::everything(),
             "sleep" => deeds::sleep(),
             "exit" => std::process::exit(object.parse().expect("a number")),
