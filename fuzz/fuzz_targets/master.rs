@@ -1,0 +1,13 @@
+//! A master config, among others that allow much.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use lithos_fuzz::configs::Texts;
+
+fuzz_target!(|text: &str| {
+    Texts {
+        master: text,
+        ..Texts::USUAL
+    }
+    .resolve();
+});
