@@ -92,7 +92,10 @@ fn a_report_is_heard_by_whole_lines_from_where_it_was_left() {
     let name = &record.plan.name;
     records.write(&record).unwrap();
     let mut report = records.new_report(name).unwrap();
-    let started = |time| Report::Started { time };
+    let started = |time| Report::Started {
+        time,
+        landlock: None,
+    };
     let line = |time| serde_json::to_string(&started(time)).unwrap() + "\n";
     let half = line(2).len() / 2;
     write!(report, "{}{}", line(1), &line(2)[..half]).unwrap();
