@@ -54,7 +54,7 @@ fn a_supervisor_without_descriptors_doubles_and_stops_nothing() {
     let before = wait_for_web(&tree, &ground, 4);
     tree.abandon();
     let (mut failed, mut succeeded) = (0, 0);
-    for limit in 4..22 {
+    for limit in 4..34 {
         let script = format!("ulimit -n {limit}; exec \"$0\" \"$@\"");
         let mut tree = Tree::start_by(&ground, by_shell(&script));
         let before_this = loads(&tree);
