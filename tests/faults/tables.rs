@@ -22,7 +22,7 @@ fn with_too_few_descriptors_it_starts_less_and_loses_nothing() {
         "arguments: [sleep]\nfileno-limit: 16\nrestart-timeout: 0.05\nrestart-timeout-max: 0.2",
     );
     instances(&ground, 3);
-    let mut tree = Tree::start_by(&ground, by_shell("ulimit -n 24; exec \"$0\" \"$@\""));
+    let mut tree = Tree::start_by(&ground, by_shell("ulimit -n 32; exec \"$0\" \"$@\""));
     let before = wait_for_web(&tree, &ground, 3);
     instances(&ground, 30);
     reload(&tree);
