@@ -58,7 +58,7 @@ fn a_supervisor_without_descriptors_doubles_and_stops_nothing() {
         let script = format!("ulimit -n {limit}; exec \"$0\" \"$@\"");
         let mut tree = Tree::start_by(&ground, by_shell(&script));
         let before_this = loads(&tree);
-        let ended = (0..200).find_map(|_| {
+        let ended = (0..3000).find_map(|_| {
             sleep(Duration::from_millis(20));
             let loaded = loads(&tree) > before_this;
             (tree.has_ended() || loaded).then_some(!loaded)
