@@ -24,6 +24,7 @@ pub mod config_log;
 pub mod confinement;
 pub mod ctl;
 pub mod facts;
+pub mod foreground;
 pub mod knot;
 pub mod load;
 pub mod master_option;

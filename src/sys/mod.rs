@@ -11,10 +11,12 @@ pub mod disposition;
 #[cfg(test)]
 pub mod forked;
 pub mod landlock;
+pub mod limits;
 pub mod lock;
 pub mod memfd;
 pub mod memory;
 pub mod mount;
+pub mod namespace;
 pub mod netlink;
 pub mod packet;
 pub mod pidfd;

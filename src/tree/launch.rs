@@ -5,6 +5,8 @@
 //! dies in between, the gate closes and the knot goes away by itself, so there
 //! is never a container that a later supervisor does not know of.
 
+mod joiner;
+
 use std::ffi::{CString, NulError};
 use std::fs::File;
 use std::io::{self, Read};

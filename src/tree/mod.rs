@@ -18,6 +18,7 @@ pub mod poll;
 pub mod records;
 pub mod recovery;
 pub mod run;
+pub mod running;
 #[cfg(test)]
 mod scratch;
 pub mod service;

@@ -257,8 +257,7 @@ impl Records {
     /// What the container's knot has told last.
     pub fn last_report(&self, name: &ContainerName) -> Option<Report> {
         let tail = report_tail(&self.container_dir(name).join("report")).ok()?;
-        let mut lines = tail.split(|b| *b == b'\n').rev();
-        lines.find_map(|line| serde_json::from_slice(line).ok())
+        Report::last(&tail)
     }
 
     /// Removes all that is kept of the container.
