@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use ::log::warn;
 use quick_error::quick_error;
-use rustix::fs::{Mode, OFlags, fcntl_setfl, fstat};
+use rustix::fs::{Mode, OFlags, fcntl_setfl, fstat, openat};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Signal, pidfd_send_signal};
 
@@ -25,6 +25,7 @@ use super::sockets::{SocketError, Sockets};
 use crate::cause::Cause;
 use crate::knot::command_line::Launch;
 use crate::resolve::plan::Plan;
+use crate::sys::mount::{self, NODEV, NOSUID, READONLY};
 use crate::sys::{memfd, pidfd, spawn::Spawn};
 
 quick_error! {
@@ -94,6 +95,7 @@ impl Launcher {
             return Err(LaunchError::Untrusted(path));
         }
         let null = step("open /dev/null", File::open("/dev/null"))?;
+        let program = step("shield lithos_knot", read_only(dir, program))?;
         Ok(Self { program, null })
     }
 
@@ -177,6 +179,23 @@ impl Launcher {
                 .collect(),
         };
         step("spawn lithos_knot", spawn.start())
+    }
+}
+
+/// The program, on a read-only mount that is not attached anywhere: whoever gets
+/// hold of it in a container, by executing it or through `/proc`, cannot write it,
+/// whatever its user is.
+fn read_only(dir: &Path, program: OwnedFd) -> io::Result<OwnedFd> {
+    let attributes = READONLY | NOSUID | NODEV;
+    let again = mount::clone_of(mount::open_directory(dir)?, attributes)?;
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let again = openat(&again, "lithos_knot", flags, Mode::empty())?;
+    let (one, other) = (fstat(&program)?, fstat(&again)?);
+    match (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino) {
+        // Of its directory, so that `ps` shows its name.
+        true => Ok(again),
+        // It is a symlink, or itself mounted there.
+        false => mount::clone_of(program, attributes),
     }
 }
 
