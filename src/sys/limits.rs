@@ -23,14 +23,22 @@ pub fn take_on(pid: i32) -> io::Result<()> {
     Ok(())
 }
 
-/// The RLIMIT_MEMLOCK of the process that has this pid.
+/// The RLIMIT_MEMLOCK of the process that has this pid, whoever's it is: by
+/// `/proc`, since prlimit(2) needs `CAP_SYS_RESOURCE` for those of other users.
 pub fn memlock(pid: i32) -> io::Result<Rlimit> {
-    let found = read(pid, libc::RLIMIT_MEMLOCK)?;
-    let limit = |value| (value != libc::RLIM_INFINITY).then_some(value);
-    Ok(Rlimit {
-        current: limit(found.rlim_cur),
-        maximum: limit(found.rlim_max),
-    })
+    let text = std::fs::read_to_string(format!("/proc/{pid}/limits"))?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("Max locked memory"));
+    let limit = |text: &str| match text {
+        "unlimited" => Some(None),
+        number => number.parse().ok().map(Some),
+    };
+    let mut words = line.unwrap_or_default().split_whitespace().map(limit);
+    match (words.next().flatten(), words.next().flatten()) {
+        (Some(current), Some(maximum)) => Ok(Rlimit { current, maximum }),
+        _ => Err(io::ErrorKind::InvalidData.into()),
+    }
 }
 
 fn read(pid: i32, resource: u32) -> io::Result<libc::rlimit> {

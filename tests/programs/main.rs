@@ -21,6 +21,7 @@ mod bridged;
 mod clean;
 mod cmd;
 mod exec;
+mod exec_hostile;
 mod help;
 mod ps;
 mod terminal;

@@ -15,10 +15,12 @@
 //! | `unmount=PATH`, `remount=PATH` | tries to undo a mount, to make it writable |
 //! | `become=UID` | tries to take on another user id |
 //! | `ignore-term`, `orphan`, `fill=PATH` | ignores SIGTERM; leaves a child of nobody behind; fills a volume |
+//! | `pry=PATH` | tries to look into every other process until the file is there |
 //! | `serve=FD` | answers each client of the listening socket with its name, for ever |
 //! | `exit=N`, `kill=SIGNAL`, `sleep` | ends; waits for ever |
 
 mod deeds;
+mod prying;
 mod sight;
 
 use std::io::Write;
@@ -30,6 +32,7 @@ fn main() {
         let (verb, object) = action.split_once('=').unwrap_or((&action, ""));
         let result = match verb {
             "report" => sight::everything(),
+            "pry" => prying::pry(object),
             "sleep" => deeds::sleep(),
             "exit" => std::process::exit(object.parse().expect("a number")),
             "serve" => deeds::serve(object.parse().expect("a file descriptor")),
