@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::confinement::landlock::Level;
+
 /// One line of a report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -21,6 +23,9 @@ pub enum Report {
         /// Its pid in the container; none: told by an older release.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pid: Option<i32>,
+        /// How far Landlock restricts it; none: it is off.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        landlock: Option<Level>,
     },
     /// The container or its process could not be started; the knot ends.
     Failed {

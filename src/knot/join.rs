@@ -125,10 +125,12 @@ fn enter(given: Given, signals: &Signals, notices: &mut Notices) -> Result<(), F
             return Ok(());
         }
     }
+    let stdio = notices.stdio()?;
     let start = Start {
         plan: &plan,
         keys,
-        stdio: notices.stdio()?,
+        confinement: super::confine(&plan, &stdio)?,
+        stdio,
         sockets: &[],
         terminal,
         proc,

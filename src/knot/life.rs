@@ -42,7 +42,7 @@ pub fn once(
     let killed = start.cgroup.killed_for_memory();
     let joined = start.joined.is_some();
     let process = start.process(signals)?;
-    notices.started(process);
+    notices.started(process, start.confinement.landlock());
     // Key files and all else that only a start needs are closed.
     let cgroup = start.into_cgroup();
     give_up_all_but(TO_WAIT)?;
@@ -71,7 +71,7 @@ pub fn again_and_again(
         let (began, killed) = (now(), start.cgroup.killed_for_memory());
         history.started = Some(began);
         let process = start.process(signals)?;
-        notices.started(process);
+        notices.started(process, start.confinement.landlock());
         if history.starts == 0 {
             give_up_all_but(to_start_in(start))?;
         }
@@ -110,7 +110,7 @@ fn give_up_all_but(kept: CapabilitySet) -> Result<(), Failure> {
     let null = || child::open_null(&root);
     let standard = vec![(0, null()?), (1, null()?), (2, null()?)];
     descriptor::place(standard).cannot("close", "standard input and output")?;
-    capability::bound_to_none().cannot("empty", "the capability bounding set")?;
+    capability::bound_to(CapabilitySet::empty()).cannot("empty", "the capability bounding set")?;
     capability::keep_only(kept).cannot("drop", "the capabilities")
 }
 

@@ -11,6 +11,7 @@ use humantime::format_rfc3339_seconds;
 use rustix::process::Pid;
 
 use super::failure::{Attempt, Failure};
+use crate::confinement::landlock::Level;
 use crate::name::ContainerName;
 use crate::report::{End, InWords, OutOfMemory, Report};
 
@@ -38,14 +39,18 @@ impl Notices {
         log.cannot("pass", "the stdio log")
     }
 
-    /// The process was executed.
-    pub fn started(&mut self, process: Pid) {
+    /// The process was executed, restricted so far by Landlock, if at all.
+    pub fn started(&mut self, process: Pid, landlock: Option<Level>) {
         let now = SystemTime::now();
         self.report(&Report::Started {
             time: seconds(now),
             pid: Some(process.as_raw_nonzero().get()),
+            landlock,
         });
-        self.log(now, "started");
+        match landlock {
+            Some(level) => self.log(now, &format!("started, {level}")),
+            None => self.log(now, "started"),
+        }
     }
 
     /// The process ended.

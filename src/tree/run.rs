@@ -104,6 +104,7 @@ pub fn run(config: &Path, to_stderr: bool, level: Option<LevelFilter>) -> Result
         None => Destination::Files(&home.log_file),
     };
     log::begin(&destination, master.log_level, level);
+    launch::tell_landlock();
     raise_open_file_limit();
     let records = Records::open(&home.state_dir)?;
     commands::discard_stale(&records);

@@ -8,6 +8,7 @@ use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use quick_error::quick_error;
 
@@ -30,6 +31,10 @@ quick_error! {
         State(name: ContainerName, why: &'static str) {
             display("cannot enter {}: {}", name, why)
         }
+        /// It is about to.
+        Starting(name: ContainerName) {
+            display("cannot enter {}: it is still starting", name)
+        }
         /// It cannot be told.
         Records(err: RecordsError) {
             display("{}", err)
@@ -44,6 +49,10 @@ quick_error! {
     }
 }
 
+/// How long a container may be starting, and how long to wait between looks.
+const PATIENCE: Duration = Duration::from_secs(10);
+const NAP: Duration = Duration::from_millis(5);
+
 /// A container that runs.
 #[derive(Debug)]
 pub struct Running {
@@ -56,8 +65,18 @@ pub struct Running {
 }
 
 impl Running {
-    /// Finds it by the records.
+    /// Finds it by the records; one that is about to run is waited for.
     pub fn find(records: &Records, name: &ContainerName) -> Result<Self, NotRunning> {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            match Self::look(records, name) {
+                Err(NotRunning::Starting(_)) if Instant::now() < end => std::thread::sleep(NAP),
+                found => return found,
+            }
+        }
+    }
+
+    fn look(records: &Records, name: &ContainerName) -> Result<Self, NotRunning> {
         let is = |why| NotRunning::State(name.clone(), why);
         let record = match records.read(name.clone())? {
             Found::Record(record) => record,
@@ -83,7 +102,7 @@ impl Running {
             Some(Report::Ended { .. } | Report::Failed { .. }) => {
                 return Err(is("its process has ended"));
             }
-            None => return Err(is("it is starting")),
+            None => return Err(NotRunning::Starting(name.clone())),
         };
         let found = child(noted.pid, inside);
         let process = found.map_err(|err| NotRunning::Process(name.clone(), err))?;

@@ -12,6 +12,8 @@
 //! | `list=PATH` | the directory's entries, with mode, owner and size |
 //! | `write=PATH` | makes or extends the file with one line |
 //! | `execute=PATH` | runs the file |
+//! | `output=PATH` | what the file reports, being this program |
+//! | `chroot=PATH`, `grab=FD`, `bind=PORT`, `connect=NAME` | tries to change its root; to take its own descriptor as a debugger would; to bind a TCP port; to connect to an abstract Unix socket |
 //! | `unmount=PATH`, `remount=PATH` | tries to undo a mount, to make it writable |
 //! | `become=UID` | tries to take on another user id |
 //! | `ignore-term`, `orphan`, `fill=PATH` | ignores SIGTERM; leaves a child of nobody behind; fills a volume |

@@ -42,7 +42,7 @@ const WAYS: [Way; 10] = [
 fn reads(pid: i32, file: &str) -> bool {
     let mut byte = [0];
     let opened = fs::File::open(format!("/proc/{pid}/{file}"));
-    opened.is_ok_and(|mut file| file.read(&mut byte).is_ok())
+    opened.is_ok_and(|mut file| matches!(file.read(&mut byte), Ok(1)))
 }
 
 fn takes_descriptor(pid: i32) -> bool {
