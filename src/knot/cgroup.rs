@@ -11,6 +11,8 @@
 mod hierarchy;
 mod membership;
 mod memory;
+mod number;
+mod usage;
 
 use std::fs;
 use std::io;
@@ -25,6 +27,7 @@ use crate::resolve::plan::Cgroup;
 use crate::sys::{mount, pidfd};
 
 use hierarchy::{Hierarchy, Version};
+pub use usage::{Meters, Usage};
 
 /// Where the container's process is accounted.
 pub enum Placement {

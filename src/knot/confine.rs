@@ -76,6 +76,15 @@ impl Confinement {
         self.landlock.as_ref().map(Prepared::level)
     }
 
+    /// The capabilities that a process can only have from whoever makes it, since
+    /// no user namespace of its own gives it all of them first.
+    pub fn granted_by_host(&self) -> CapabilitySet {
+        match self.ids.user_namespace {
+            true => CapabilitySet::empty(),
+            false => self.capabilities,
+        }
+    }
+
     /// Takes on the plan's user and group, and gives up every right beyond
     /// theirs and what the plan grants, now or later.
     pub fn apply(&self) -> Result<(), Failure> {

@@ -45,7 +45,7 @@ pub fn once(
     notices.started(process, start.confinement.landlock());
     // Key files and all else that only a start needs are closed.
     let cgroup = start.into_cgroup();
-    give_up_all_but(TO_WAIT)?;
+    give_up_all_but(TO_WAIT, CapabilitySet::empty())?;
     let awaited = Awaited {
         process,
         plan,
@@ -73,7 +73,8 @@ pub fn again_and_again(
         let process = start.process(signals)?;
         notices.started(process, start.confinement.landlock());
         if history.starts == 0 {
-            give_up_all_but(to_start_in(start))?;
+            let granted = start.confinement.granted_by_host();
+            give_up_all_but(to_start_in(start) | granted, granted)?;
         }
         history.starts += 1;
         let awaited = Awaited {
@@ -104,13 +105,14 @@ fn to_start_in(start: &Start<'_>) -> CapabilitySet {
     }
 }
 
-/// Gives up every capability but these, and the host's files behind 0, 1 and 2.
-fn give_up_all_but(kept: CapabilitySet) -> Result<(), Failure> {
+/// Gives up every capability but those in `kept`, of which only those in
+/// `bound` can be passed on, and the host's files behind 0, 1 and 2.
+fn give_up_all_but(kept: CapabilitySet, bound: CapabilitySet) -> Result<(), Failure> {
     let root = mount::open_directory(Path::new("/")).cannot("open", "/")?;
     let null = || child::open_null(&root);
     let standard = vec![(0, null()?), (1, null()?), (2, null()?)];
     descriptor::place(standard).cannot("close", "standard input and output")?;
-    capability::bound_to(CapabilitySet::empty()).cannot("empty", "the capability bounding set")?;
+    capability::bound_to(bound).cannot("empty", "the capability bounding set")?;
     capability::keep_only(kept).cannot("drop", "the capabilities")
 }
 

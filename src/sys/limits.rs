@@ -67,7 +67,7 @@ mod tests {
                 current: Some(7),
                 ..theirs
             };
-            setrlimit(Resource::Nofile, lower.clone()).unwrap();
+            setrlimit(Resource::Nofile, lower).unwrap();
             assert_ne!(getrlimit(Resource::Nofile), theirs);
             take_on(parent).unwrap();
             assert_eq!(getrlimit(Resource::Nofile), theirs);

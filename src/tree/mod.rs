@@ -6,6 +6,7 @@
 //! reads YAML: plans come from [`crate::load`]. Read [`machine`] first.
 
 pub mod backoff;
+pub mod clients;
 pub mod commands;
 pub mod ending;
 pub mod heritage;
@@ -13,6 +14,8 @@ pub mod launch;
 pub mod loading;
 pub mod log;
 pub mod machine;
+pub mod metrics;
+pub mod past;
 pub mod pid_file;
 pub mod poll;
 pub mod records;
@@ -24,3 +27,4 @@ mod scratch;
 pub mod service;
 pub mod signals;
 pub mod sockets;
+pub mod tally;

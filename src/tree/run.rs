@@ -18,6 +18,7 @@ use rustix::process::{Signal, pidfd_send_signal, umask};
 use rustix::rand::{GetRandomFlags, getrandom};
 use rustix::time::{ClockId, clock_gettime};
 
+use super::clients::{Asked, Clients, Protocol};
 use super::commands;
 use super::ending::{LastEnd, Told};
 use super::heritage::{Heritage, Program};
@@ -25,15 +26,17 @@ use super::launch::{self, LaunchError, Launcher};
 use super::loading::{Loading, rehearse};
 use super::log::{self, Destination, about};
 use super::machine::{Action, Desired, Ending, Event, Found, Machine};
+use super::metrics::Scrapes;
+use super::past::Past;
 use super::pid_file::{PidFile, PidFileError};
 use super::poll::{Poll, Ready, Watched};
 use super::records::{Record, Records, RecordsError};
-use super::recovery::{Recovered, recover};
+use super::recovery::{Recovered, Recovery, recover};
 use super::service::{self, Watchdog};
 use super::signals::{Request, Signals};
 use super::sockets::Sockets;
 use crate::cause::Cause;
-use crate::knot::cgroup;
+use crate::knot::cgroup::{self, Meters};
 use crate::load;
 use crate::name::ContainerName;
 use crate::problem::Problem;
@@ -107,6 +110,7 @@ pub fn run(config: &Path, to_stderr: bool, level: Option<LevelFilter>) -> Result
     launch::tell_landlock();
     raise_open_file_limit();
     let records = Records::open(&home.state_dir)?;
+    let past = Past::take(&home.runtime_dir, records.boot_id());
     commands::discard_stale(&records);
     system(
         "make the mount directory",
@@ -117,8 +121,12 @@ pub fn run(config: &Path, to_stderr: bool, level: Option<LevelFilter>) -> Result
         containers: BTreeMap::new(),
         sockets: Sockets::new(heritage.sockets),
         poll: system("poll", Poll::new(&signals))?,
+        clients: Clients::default(),
         loading: Loading::new(home),
         records,
+        past,
+        meters: Meters::find(),
+        scrapes: Scrapes::default(),
         launcher,
         watchdog: Watchdog::from_environment(),
         stopping: false,
@@ -128,20 +136,26 @@ pub fn run(config: &Path, to_stderr: bool, level: Option<LevelFilter>) -> Result
         .strange
         .iter()
         .for_each(|name| service::give_up_named(name));
+    tree.listen();
+    tree.listen_for_scrapers();
     tree.recover()?;
     tree.load()?;
     tree.sockets.close_left();
     service::ready(&tree.status());
     loop {
-        match tree.supervise(&signals)? {
+        let request = tree.supervise(&signals)?;
+        tree.past.keep();
+        match request {
             Request::Detach => {
                 info!("exiting; the containers keep running");
                 service::stopping("exiting; the containers keep running");
+                tree.hang_up();
                 pid_file.remove();
                 return Ok(());
             }
             Request::Stop => {
                 tree.clean_up();
+                tree.hang_up();
                 pid_file.remove();
                 info!("stopped");
                 return Ok(());
@@ -150,6 +164,10 @@ pub fn run(config: &Path, to_stderr: bool, level: Option<LevelFilter>) -> Result
         }
     }
 }
+
+mod control;
+mod counting;
+mod metrics;
 
 /// A descriptor for each knot, and some for each launch.
 fn raise_open_file_limit() {
@@ -166,8 +184,12 @@ struct Tree {
     containers: BTreeMap<ContainerName, Container>,
     sockets: Sockets,
     poll: Poll,
+    clients: Clients,
     loading: Loading,
     records: Records,
+    past: Past,
+    meters: Meters,
+    scrapes: Scrapes,
     launcher: Launcher,
     watchdog: Watchdog,
     stopping: bool,
@@ -182,7 +204,9 @@ struct Container {
 impl Tree {
     /// Takes over what an earlier supervisor left.
     fn recover(&mut self) -> Result<(), TreeError> {
-        for Recovered { record, pidfd } in recover(&self.records)? {
+        let Recovery { recovered, strays } = recover(&self.records)?;
+        self.past.found_unknown(strays);
+        for Recovered { record, pidfd } in recovered {
             let (plan, name) = (record.plan.clone(), record.plan.name.clone());
             let knot = record.knot.as_ref().zip(pidfd.as_ref());
             let knot = knot.map(|(knot, pidfd)| (knot, pidfd.as_fd()));
@@ -259,12 +283,14 @@ impl Tree {
             if self.exit {
                 return Ok(Request::Stop);
             }
-            let proof = self.watchdog.alive(now());
-            let next = self.machine.next_timer().into_iter().chain(proof).min();
-            let timeout = next.map(|at| at.saturating_sub(now()));
+            self.past.keep();
+            self.clients.expire(&mut self.poll, now());
+            self.scrape();
+            let timeout = self.next().map(|at| at.saturating_sub(now()));
             for ready in system("poll", self.poll.wait(timeout))? {
                 match ready {
                     Ready::Ended(name) => self.ended(&name),
+                    Ready::Socket(number) => self.attend(number),
                     Ready::Signal => match system("read a signal", signals.next())? {
                         None => {}
                         Some(Request::Reload) if self.stopping => {}
@@ -278,6 +304,36 @@ impl Tree {
                     },
                 }
             }
+        }
+    }
+
+    /// When there is something to do, whatever happens until then.
+    fn next(&mut self) -> Option<Duration> {
+        let timers = [
+            self.machine.next_timer(),
+            self.watchdog.alive(now()),
+            self.clients.next_deadline(),
+            self.scrapes.next(),
+        ];
+        timers.into_iter().flatten().min()
+    }
+
+    /// Attends to a client.
+    fn attend(&mut self, number: u64) {
+        let Some(asked) = self.clients.ready(&mut self.poll, number, now()) else {
+            return;
+        };
+        let Asked {
+            client,
+            protocol,
+            request,
+        } = asked;
+        let answer = match protocol {
+            Protocol::Control => Some(self.control(&request)),
+            Protocol::Metrics => self.metrics(client, &request),
+        };
+        if let Some(answer) = answer {
+            self.clients.answer(&mut self.poll, client, answer, now());
         }
     }
 
@@ -295,9 +351,9 @@ impl Tree {
         match action {
             Action::Start(plan, history) => {
                 let name = plan.name.clone();
-                let last = self.containers.remove(&name);
-                let last = last.and_then(|container| container.record.last_end);
-                let record = self.records.intent(plan, history, last);
+                let before = self.containers.remove(&name);
+                let before = before.map(|container| container.record);
+                let record = self.records.intent(plan, history, before);
                 return self.start(name, record);
             }
             Action::Terminate(name) => {
@@ -309,6 +365,7 @@ impl Tree {
                 self.signal(&name, Signal::KILL);
             }
             Action::Rest(name, history) => {
+                self.count_usage(&name);
                 self.remove_cgroup(&name);
                 self.update(&name, |record| {
                     record.history = history;
@@ -319,7 +376,7 @@ impl Tree {
             Action::Remove(name) => {
                 self.remove_cgroup(&name);
                 self.sockets.release(&name);
-                self.containers.remove(&name);
+                self.count_gone(&name);
                 if let Err(err) = self.records.remove(&name) {
                     error!(target: &about(&name.sandbox), "{name}: cannot remove its record: {err}");
                 }
@@ -442,6 +499,8 @@ impl Tree {
     /// Nothing runs any more: removes what was made for it.
     fn clean_up(&self) {
         let home = self.loading.home();
+        self.past.forget();
+        let _ = fs::remove_file(home.metrics_socket());
         commands::discard_stale(&self.records);
         self.records.remove_dir();
         if home.state_dir.exists() {
@@ -470,8 +529,10 @@ fn note_end(record: &mut Record, told: Told) {
             .map_or(0, |time| time.as_secs()),
     };
     let name = &record.plan.name;
-    let level = last.level(last.ending.is_failure(&record.plan.supervision));
+    let failed = last.ending.is_failure(&record.plan.supervision);
+    let level = last.level(failed);
     ::log::log!(target: &about(&name.sandbox), level, "{name}: {last}");
+    record.tally.ended(failed && !last.stopped);
     record.last_end = Some(last);
 }
 

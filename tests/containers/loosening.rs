@@ -250,8 +250,19 @@ fn how_far_landlock_goes_is_logged_and_reported() {
 
 #[test]
 fn the_process_restarted_in_a_kept_container_is_confined_the_same() {
+    restarted_in("user-namespace: true");
+}
+
+#[test]
+fn so_is_one_in_the_hosts_user_namespace() {
+    restarted_in("user-namespace: false");
+}
+
+fn restarted_in(user_namespace: &str) {
     let Some(ground) = Ground::new() else { return };
-    ground.sandbox("seccomp: { allow: [chroot] }\ncapabilities: [SYS_CHROOT]");
+    ground.sandbox(&format!(
+        "{user_namespace}\nseccomp: {{ allow: [chroot] }}\ncapabilities: [SYS_CHROOT]"
+    ));
     ground.container(
         "restart-process-only: true\nrestart-timeout: 0.1\nrestart-timeout-max: 0.3\n\
          arguments: [report, grab=0, chroot=/tmp, exit=1]",

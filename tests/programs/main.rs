@@ -23,5 +23,6 @@ mod cmd;
 mod exec;
 mod exec_hostile;
 mod help;
+mod metrics;
 mod ps;
 mod terminal;

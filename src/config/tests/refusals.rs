@@ -179,6 +179,7 @@ fn refuses_what_breaks_a_rule_of_the_master_config() {
             ),
             ("syslog-facility: local8", "did you mean local0?"),
             ("metrics-listen: localhost", "this is no address and port"),
+            ("metrics-listen: 127.0.0.1:0", "this is no address and port"),
             ("syslog-app-name: 'a b'", "1 to 48 printable"),
             (
                 "syslog-app-name: a\nsyslog-name: b",
