@@ -20,6 +20,7 @@ pub mod pid_file;
 pub mod poll;
 pub mod records;
 pub mod recovery;
+pub mod reports;
 pub mod run;
 pub mod running;
 #[cfg(test)]

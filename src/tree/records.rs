@@ -248,7 +248,7 @@ impl Records {
 
     /// A new, empty report of the container, open for appending.
     pub fn new_report(&self, name: &ContainerName) -> io::Result<File> {
-        let path = self.container_dir(name).join("report");
+        let path = self.report(name);
         match fs::remove_file(&path) {
             Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(err),
             _ => {}
@@ -279,7 +279,7 @@ impl Records {
     /// What the container's knot has told after the first `bytes` of its report,
     /// as far as it is whole lines; and how many bytes that was.
     pub fn told_after(&self, name: &ContainerName, bytes: u64) -> io::Result<(Vec<Report>, u64)> {
-        let mut file = File::open(self.container_dir(name).join("report"))?;
+        let mut file = File::open(self.report(name))?;
         file.seek(SeekFrom::Start(bytes))?;
         let mut told = Vec::new();
         file.take(REPORT_TAIL).read_to_end(&mut told)?;
@@ -292,7 +292,7 @@ impl Records {
 
     /// What the container's knot has told last.
     pub fn last_report(&self, name: &ContainerName) -> Option<Report> {
-        let tail = report_tail(&self.container_dir(name).join("report")).ok()?;
+        let tail = report_tail(&self.report(name)).ok()?;
         Report::last(&tail)
     }
 
@@ -317,6 +317,11 @@ impl Records {
     pub fn container_dir(&self, name: &ContainerName) -> PathBuf {
         let sandbox = self.dir.join(name.sandbox.as_str());
         sandbox.join(name.within_sandbox())
+    }
+
+    /// The report of the container's knot.
+    pub fn report(&self, name: &ContainerName) -> PathBuf {
+        self.container_dir(name).join("report")
     }
 
     /// The boot that they are of.

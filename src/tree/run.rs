@@ -32,6 +32,7 @@ use super::pid_file::{PidFile, PidFileError};
 use super::poll::{Poll, Ready, Watched};
 use super::records::{Record, Records, RecordsError};
 use super::recovery::{Recovered, Recovery, recover};
+use super::reports::Reports;
 use super::service::{self, Watchdog};
 use super::signals::{Request, Signals};
 use super::sockets::Sockets;
@@ -116,11 +117,16 @@ pub fn run(config: &Path, to_stderr: bool, level: Option<LevelFilter>) -> Result
         "make the mount directory",
         fs::create_dir_all(&home.mount_dir),
     )?;
+    let mut poll = system("poll", Poll::new(&signals))?;
+    let reports = Reports::new(&mut poll).inspect_err(|err| {
+        warn!("cannot watch reports, restarts inside containers are noted at their end: {err}")
+    });
     let mut tree = Tree {
         machine: Machine::default(),
         containers: BTreeMap::new(),
         sockets: Sockets::new(heritage.sockets),
-        poll: system("poll", Poll::new(&signals))?,
+        poll,
+        reports: reports.ok(),
         clients: Clients::default(),
         loading: Loading::new(home),
         records,
@@ -167,6 +173,7 @@ pub fn run(config: &Path, to_stderr: bool, level: Option<LevelFilter>) -> Result
 
 mod control;
 mod counting;
+mod inside;
 mod metrics;
 
 /// A descriptor for each knot, and some for each launch.
@@ -184,6 +191,8 @@ struct Tree {
     containers: BTreeMap<ContainerName, Container>,
     sockets: Sockets,
     poll: Poll,
+    /// Of containers that are kept when their process ends.
+    reports: Option<Reports>,
     clients: Clients,
     loading: Loading,
     records: Records,
@@ -238,8 +247,9 @@ impl Tree {
                 history,
                 state,
             });
-            if gone {
-                self.ended(&name);
+            match gone {
+                true => self.ended(&name),
+                false => self.begin_to_hear(&name),
             }
         }
         Ok(())
@@ -290,6 +300,7 @@ impl Tree {
             for ready in system("poll", self.poll.wait(timeout))? {
                 match ready {
                     Ready::Ended(name) => self.ended(&name),
+                    Ready::Socket(number) if self.is_reports(number) => self.hear_all(),
                     Ready::Socket(number) => self.attend(number),
                     Ready::Signal => match system("read a signal", signals.next())? {
                         None => {}
@@ -373,6 +384,7 @@ impl Tree {
                     record.stopping = None;
                 });
             }
+            Action::Keep(name, history) => self.update(&name, |record| record.history = history),
             Action::Remove(name) => {
                 self.remove_cgroup(&name);
                 self.sockets.release(&name);
@@ -418,6 +430,7 @@ impl Tree {
         }
         self.containers
             .insert(name.clone(), Container { record, knot });
+        self.begin_to_hear(&name);
         ending.map(|ending| Event::Ended(name, ending))
     }
 
@@ -429,9 +442,14 @@ impl Tree {
         if let Some(Err(err)) = container.knot.take().map(|knot| self.poll.forget(knot)) {
             warn!("{name}: cannot reap its knot: {err}");
         }
+        self.hear(name);
         let told = self.records.ending(name);
         let ending = told.ending.clone();
-        note_end(&mut container.record, told);
+        if let Some(container) = self.containers.get_mut(name)
+            && !container.record.heard.ended
+        {
+            note_end(&mut container.record, told);
+        }
         self.feed(Event::Ended(name.clone(), ending));
     }
 

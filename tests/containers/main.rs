@@ -14,6 +14,7 @@ mod bad_input;
 mod confinement;
 mod descriptors;
 mod environment;
+mod escape;
 mod filesystem;
 mod host_files;
 mod identity;

@@ -281,6 +281,57 @@ fn restarts_are_counted_by_their_reasons() {
 }
 
 #[test]
+fn restarts_inside_a_kept_container_are_counted_through_the_end_of_the_supervisor() {
+    let Some((ground, python)) = ground() else {
+        return;
+    };
+    ground.container("arguments: [report, sleep]\nrestart-timeout: 0\nrestart-process-only: true");
+    let tree = ground.start();
+    tree.result("shop/web.0", "report");
+    let knot = tree.knot("shop/web.0");
+    let end = |tree: &Tree<'_>, signal, reports| {
+        kill(Pid::from_raw(tree.process("shop/web.0")), signal).unwrap();
+        tree.results("shop/web.0", "report", reports);
+    };
+    let counted = |tree: &Tree<'_>, reason: &str, started: f64| {
+        let what = format!("restarts inside by {reason}");
+        let scraped = wait_for(tree, &ground, python, &what, |scraped| {
+            scraped.web("lithos_process_started_total") == started
+        });
+        assert_eq!(scraped.web("lithos_process_deaths_total"), started - 1.0);
+        assert_eq!(scraped.web("lithos_process_running"), 1.0);
+        scraped
+    };
+    end(&tree, Signal::SIGABRT, 2);
+    let scraped = counted(&tree, "signal", 2.0);
+    assert_eq!(scraped.restarts("signal"), 1.0);
+    tree.wait_for_log(&["shop/web.0: was killed by signal 6, after ", ", 0 restarts"]);
+    // One that nobody saw, and then one that the next supervisor sees.
+    let process = Pid::from_raw(tree.process("shop/web.0"));
+    tree.abandon();
+    kill(process, Signal::SIGABRT).unwrap();
+    let mut tree = ground.start();
+    tree.results("shop/web.0", "report", 3);
+    counted(&tree, "signal, unseen", 3.0);
+    end(&tree, Signal::SIGABRT, 4);
+    let scraped = counted(&tree, "signal", 4.0);
+    assert_eq!(scraped.restarts("signal"), 3.0);
+    assert_eq!(scraped.web("lithos_process_failures_total"), 3.0);
+    assert_eq!(tree.knot("shop/web.0"), knot);
+    let record = fs::read(ground.path("run/state/shop/web.0/record.json")).unwrap();
+    let record: Value = serde_json::from_slice(&record).unwrap();
+    assert_eq!(record["history"]["starts"], 4);
+    // The knot's own end is that of its process, once.
+    ground.container("arguments: [report, sleep]\nrestart-timeout: 0");
+    tree.signal(Signal::SIGHUP);
+    tree.results("shop/web.0", "report", 5);
+    let scraped = counted(&tree, "stop", 5.0);
+    assert_eq!(scraped.restarts("stop"), 1.0);
+    assert!(tree.stop().success());
+    ground.expect_nothing_left();
+}
+
+#[test]
 fn memory_and_processor_time_are_those_of_the_container() {
     let Some((ground, python)) = ground() else {
         return;

@@ -24,6 +24,17 @@ pub struct Usage {
     pub oom_kills: Option<u64>,
 }
 
+impl Usage {
+    /// With what `other` knows where this knows nothing.
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            memory: self.memory.or(other.memory),
+            cpu: self.cpu.or(other.cpu),
+            oom_kills: self.oom_kills.or(other.oom_kills),
+        }
+    }
+}
+
 /// The hierarchies of this host in which containers are accounted.
 #[derive(Debug)]
 pub struct Meters {

@@ -19,8 +19,10 @@
 //! | `ignore-term`, `orphan`, `fill=PATH` | ignores SIGTERM; leaves a child of nobody behind; fills a volume |
 //! | `pry=PATH` | tries to look into every other process until the file is there |
 //! | `serve=FD` | answers each client of the listening socket with its name, for ever |
+//! | `try=DEED` | attacks something, in a child of its own; see `attack` |
 //! | `exit=N`, `kill=SIGNAL`, `sleep` | ends; waits for ever |
 
+mod attack;
 mod deeds;
 mod prying;
 mod sight;
@@ -33,6 +35,8 @@ fn main() {
     for action in std::env::args().skip(1) {
         let (verb, object) = action.split_once('=').unwrap_or((&action, ""));
         let result = match verb {
+            "try" => attack::attempt(object),
+            "do" => attack::perform(object),
             "report" => sight::everything(),
             "pry" => prying::pry(object),
             "sleep" => deeds::sleep(),
