@@ -25,6 +25,7 @@ pub mod confinement;
 pub mod control;
 pub mod ctl;
 pub mod facts;
+pub mod foreground;
 pub mod knot;
 pub mod load;
 pub mod master_option;

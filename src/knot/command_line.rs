@@ -3,6 +3,8 @@
 //! ```text
 //! lithos_knot --name <sandbox>/<process>.<n> --plan FD --report FD [--gate FD]
 //!             --stdio FD [--socket FD]… [--terminal FD [--replace N]…]
+//! lithos_knot --join <sandbox>/<process>.<n> --plan FD --report FD --gate FD
+//!             --knot FD --process FD [--terminal FD [--replace N]…]
 //! ```
 //!
 //! People grep for `lithos_knot --name`; nothing in it is secret.
@@ -37,6 +39,27 @@ pub struct Launch {
     pub replaced: Vec<RawFd>,
 }
 
+/// What a joiner is given, see `knot::join`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Join {
+    /// The container that it enters.
+    pub name: ContainerName,
+    /// A sealed memfd with the command's plan as JSON.
+    pub plan: RawFd,
+    /// Where it appends what happens.
+    pub report: RawFd,
+    /// A pipe, as a knot's.
+    pub gate: RawFd,
+    /// A pidfd of the container's knot.
+    pub knot: RawFd,
+    /// A pidfd of the container's process.
+    pub process: RawFd,
+    /// As a knot's.
+    pub terminal: Option<RawFd>,
+    /// As a knot's.
+    pub replaced: Vec<RawFd>,
+}
+
 quick_error! {
     /// Why a command line is not a knot's.
     #[derive(Debug, PartialEq, Eq)]
@@ -63,11 +86,14 @@ quick_error! {
 
 /// What `--help` prints.
 pub const HELP: &str = "\
-The init of one lithos container. It is started by lithos_tree and lithos_cmd,
-which hand it open file descriptors; there is no use in starting it by hand.
+The init of one lithos container. It is started by lithos_tree, lithos_cmd and
+lithos_ctl, which hand it open file descriptors; there is no use in starting it
+by hand.
 
 Usage: lithos_knot --name SANDBOX/PROCESS.N --plan FD --report FD [--gate FD]
                    --stdio FD [--socket FD]... [--terminal FD [--replace N]...]
+       lithos_knot --join SANDBOX/PROCESS.N --plan FD --report FD --gate FD
+                   --knot FD --process FD [--terminal FD [--replace N]...]
        lithos_knot --verify --plan FD
 
   --name NAME    the container it is the init of
@@ -78,6 +104,9 @@ Usage: lithos_knot --name SANDBOX/PROCESS.N --plan FD --report FD [--gate FD]
   --socket FD    the plan's sockets, in its order
   --terminal FD  where to send the master of a terminal of the container's own
   --replace N    which of 0, 1 and 2 is that terminal in the process
+  --join NAME    only run a command in this container, which runs
+  --knot FD      a pidfd of its knot
+  --process FD   a pidfd of its process
   --verify       only try whether the plan's secrets open; one line of JSON on
                  stdout for each that does not
   --help         print this
@@ -101,6 +130,8 @@ pub enum Request {
     },
     /// Be a container's init.
     Launch(Launch),
+    /// Run another command in a container.
+    Join(Join),
 }
 
 impl Request {
@@ -123,6 +154,7 @@ impl Request {
                     None => Ok(Self::Verify { plan }),
                 }
             }
+            Some("--join") => Join::from_args(args).map(Self::Join),
             _ => Launch::from_args(args).map(Self::Launch),
         }
     }
@@ -195,6 +227,56 @@ impl Launch {
     }
 }
 
+impl Join {
+    /// The arguments, argument zero included.
+    pub fn to_args(&self) -> Vec<String> {
+        let name = self.name.to_string();
+        let mut args = vec!["lithos_knot".to_owned(), "--join".to_owned(), name];
+        let given = [
+            ("--plan", self.plan),
+            ("--report", self.report),
+            ("--gate", self.gate),
+            ("--knot", self.knot),
+            ("--process", self.process),
+        ];
+        let terminal = self.terminal.map(|fd| ("--terminal", fd));
+        let replaced = self.replaced.iter().map(|&number| ("--replace", number));
+        for (option, fd) in given.into_iter().chain(terminal).chain(replaced) {
+            args.extend([option.to_owned(), fd.to_string()]);
+        }
+        args
+    }
+
+    /// Reads the arguments after argument zero.
+    pub fn from_args(args: impl IntoIterator<Item = String>) -> Result<Self, LaunchError> {
+        const NEEDED: [&str; 5] = ["--plan", "--report", "--gate", "--knot", "--process"];
+        let mut args = args.into_iter();
+        let (mut name, mut given, mut terminal, mut replaced) = (None, [None; 5], None, Vec::new());
+        while let Some(option) = args.next() {
+            match (option.as_str(), NEEDED.iter().position(|it| *it == option)) {
+                (_, Some(index)) => given[index] = Some(descriptor(NEEDED[index], args.next())?),
+                ("--join", _) => {
+                    name = Some(args.next().ok_or(LaunchError::Missing("--join"))?.parse()?);
+                }
+                ("--terminal", _) => terminal = Some(descriptor("--terminal", args.next())?),
+                ("--replace", _) => replaced.push(descriptor("--replace", args.next())?),
+                _ => return Err(LaunchError::Unknown(option)),
+            }
+        }
+        let needed = |index: usize| given[index].ok_or(LaunchError::Missing(NEEDED[index]));
+        Ok(Self {
+            name: name.ok_or(LaunchError::Missing("--join"))?,
+            plan: needed(0)?,
+            report: needed(1)?,
+            gate: needed(2)?,
+            knot: needed(3)?,
+            process: needed(4)?,
+            terminal,
+            replaced,
+        })
+    }
+}
+
 fn descriptor(option: &'static str, value: Option<String>) -> Result<RawFd, LaunchError> {
     let number = value
         .and_then(|text| text.parse().ok())
@@ -222,6 +304,28 @@ mod tests {
             Launch::from_args(launch.to_args().into_iter().skip(1)),
             Ok(launch)
         );
+    }
+
+    #[test]
+    fn a_joiners_survives_one_too_and_is_no_knots() {
+        let join = Join {
+            name: "shop/web.0".parse().unwrap(),
+            plan: 3,
+            report: 4,
+            gate: 5,
+            knot: 6,
+            process: 7,
+            terminal: Some(8),
+            replaced: vec![0, 2],
+        };
+        let args: Vec<_> = join.to_args().into_iter().skip(1).collect();
+        assert!(Launch::from_args(args.clone()).is_err());
+        for missing in (1..13).step_by(2) {
+            let mut fewer = args.clone();
+            fewer.drain(missing - 1..=missing);
+            assert!(Join::from_args(fewer).is_err(), "without {missing}");
+        }
+        assert_eq!(Request::from_args(args), Ok(Request::Join(join)));
     }
 
     #[test]

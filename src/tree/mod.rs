@@ -22,6 +22,7 @@ pub mod records;
 pub mod recovery;
 pub mod reports;
 pub mod run;
+pub mod running;
 #[cfg(test)]
 mod scratch;
 pub mod service;

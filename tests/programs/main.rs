@@ -20,6 +20,8 @@ mod tree;
 mod bridged;
 mod clean;
 mod cmd;
+mod exec;
+mod exec_hostile;
 mod help;
 mod metrics;
 mod ps;

@@ -110,6 +110,13 @@ impl HostTerminal {
         Ok(())
     }
 
+    /// Back to the mode it had.
+    fn give_back(&mut self) {
+        if let Some(before) = self.before.take() {
+            let _ = tcsetattr(stdin(), OptionalActions::Drain, &before);
+        }
+    }
+
     /// Where output of the container's terminal is written to.
     fn write(&self, bytes: &[u8]) -> rustix::io::Result<usize> {
         match self.terminals {
@@ -123,15 +130,13 @@ impl HostTerminal {
 
 impl Drop for HostTerminal {
     fn drop(&mut self) {
-        if let Some(before) = &self.before {
-            let _ = tcsetattr(stdin(), OptionalActions::Drain, before);
-        }
+        self.give_back();
     }
 }
 
 /// What goes to and fro.
 pub struct Exchange<'a> {
-    host: &'a HostTerminal,
+    host: &'a mut HostTerminal,
     master: OwnedFd,
     /// Typed, and not yet taken by the container.
     typed: Vec<u8>,
@@ -147,10 +152,10 @@ impl<'a> Exchange<'a> {
         rustix::io::ioctl_fionbio(&master, true)?;
         host.make_raw()?;
         let exchange = Self {
-            host,
             master,
             typed: Vec::new(),
             input: host.terminals[0],
+            host,
             quiet: false,
         };
         exchange.resize();
@@ -162,6 +167,18 @@ impl<'a> Exchange<'a> {
         if let Some(size) = self.host.size() {
             let _ = tcsetwinsize(&self.master, size);
         }
+    }
+
+    /// Gives the host's terminal back for a while.
+    pub fn give_back(&mut self) {
+        self.host.give_back();
+    }
+
+    /// Takes it again, whatever size it has now.
+    pub fn take_again(&mut self) {
+        // Without the terminal there is nothing to be typed or shown.
+        let _ = self.host.make_raw();
+        self.resize();
     }
 
     /// What to poll for.
