@@ -18,8 +18,9 @@
 //!
 //! What is promised: a plaintext or a private key is never part of an error
 //! message, of `Debug` or of `Display`, and is wiped from memory when dropped.
-//! Nothing else in lithos reads tokens. The library does no IO of its own and
-//! knows nothing of Linux, of configs or of terminals.
+//! Nothing else in lithos reads tokens. Only [`program`], which is the program
+//! `lithos_crypt`, does any IO; [`document`] finds and changes the secrets of a
+//! YAML text. The rest knows nothing of Linux, of configs or of terminals.
 //!
 //! # Example
 //!

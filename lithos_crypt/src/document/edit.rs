@@ -137,7 +137,7 @@ impl Document {
         index
     }
 
-    fn patched(&self, patches: Vec<Patch>) -> Result<Document, EditError> {
+    pub(super) fn patched(&self, patches: Vec<Patch>) -> Result<Document, EditError> {
         let text = patch::apply(self.text(), patches).ok_or(EditError::NotKept)?;
         let parsed = Document::parse(text.into_bytes());
         let mut parsed = parsed.map_err(|cause| EditError::Result { cause })?;

@@ -99,6 +99,20 @@ impl<'a> Entry<'a> {
         items.iter().map(value).collect()
     }
 
+    /// The bytes that values take up in the document's text, each with the
+    /// text that stands there.
+    pub(crate) fn ranges(&self) -> Vec<(std::ops::Range<usize>, Option<&'a str>)> {
+        let node = self.value_node();
+        let items = match &node.content {
+            Content::List { items, .. } => &items[..],
+            _ => std::slice::from_ref(node),
+        };
+        let items = items.iter().filter(|item| !item.is_null());
+        items
+            .map(|item| (item.range.clone(), item.scalar()))
+            .collect()
+    }
+
     /// The text of one of the extras that may stand beside `value`, such as
     /// `expires`.
     pub fn extra(&self, key: &str) -> Option<&'a str> {

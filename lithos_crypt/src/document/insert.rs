@@ -23,7 +23,16 @@ impl<'a> Insertion<'a> {
         section: &'a Section,
         changes: &'a [&'a Change],
     ) -> Result<Insertion<'a>, EditError> {
-        let mut missing = section.path();
+        Insertion::at(document, section.path(), changes)
+    }
+
+    /// The same at any path of keys.
+    pub fn at(
+        document: &'a Document,
+        path: Vec<&'a str>,
+        changes: &'a [&'a Change],
+    ) -> Result<Insertion<'a>, EditError> {
+        let mut missing = path;
         let mut node = document.root.as_ref().map(|root| (None, root));
         while let (Some((_, parent)), Some(key)) = (node, missing.first()) {
             let mut entries = parent.entries().unwrap_or_default().iter();
@@ -218,7 +227,7 @@ impl Document {
         Ok(patches)
     }
 
-    fn removal(
+    pub(super) fn removal(
         &self,
         entries: &[(Node, Node)],
         index: usize,

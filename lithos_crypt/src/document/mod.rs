@@ -9,6 +9,7 @@
 mod edit;
 mod entries;
 mod insert;
+mod lists;
 mod outline;
 mod patch;
 mod replace;

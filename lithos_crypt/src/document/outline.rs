@@ -29,7 +29,7 @@ pub(super) enum Step<'a> {
 }
 
 /// Nodes by their address: equal nodes stand at several places.
-type Nodes = HashSet<*const Node>;
+pub(super) type Nodes = HashSet<*const Node>;
 
 impl Document {
     /// Everything in the document but these secrets, and sections that have no
@@ -48,9 +48,14 @@ impl Document {
         for section in sections {
             self.hide_emptied(section, &mut hidden);
         }
+        self.outline(&hidden)
+    }
+
+    /// Everything in the document but these nodes.
+    pub(super) fn outline(&self, hidden: &Nodes) -> Vec<Step<'_>> {
         let mut steps = Vec::new();
         if let Some(root) = &self.root {
-            walk(root, &hidden, &mut steps);
+            walk(root, hidden, &mut steps);
         }
         steps
     }

@@ -9,10 +9,10 @@ use super::{Document, EditError, Entry};
 /// The place in a document that holds a secret's tokens.
 pub(super) struct Slot<'a> {
     /// The key before it.
-    key: &'a Node,
-    node: &'a Node,
+    pub key: &'a Node,
+    pub node: &'a Node,
     /// It is inside of brackets.
-    flow: bool,
+    pub flow: bool,
 }
 
 impl<'a> Slot<'a> {

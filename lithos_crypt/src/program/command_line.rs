@@ -10,8 +10,8 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::failure::Failure;
 use super::{
-    check, check_key, decrypt, diff, encrypt, get, history, inspect, keygen, ls, report, rm, set,
-    who_can_read,
+    check, check_key, decrypt, diff, encrypt, get, git_setup, history, inspect, keygen, ls, merge,
+    rekey, report, rm, set, share, textconv, who_can_read,
 };
 
 /// Exit code of wrong usage.
@@ -56,6 +56,8 @@ const GROUPS: &[(&str, &[&str])] = &[
         ],
     ),
     ("Change", &["rm", "rollback"]),
+    ("Share", &["rekey", "grant", "revoke"]),
+    ("Git", &["git-setup", "textconv", "merge"]),
 ];
 
 /// One command with its options.
@@ -76,6 +78,12 @@ pub enum Command {
     Decrypt(decrypt::Options),
     Rm(rm::Options),
     Rollback(history::RollbackOptions),
+    Rekey(rekey::Options),
+    Grant(share::GrantOptions),
+    Revoke(share::RevokeOptions),
+    GitSetup(git_setup::Options),
+    Textconv(textconv::Options),
+    Merge(merge::Options),
 }
 
 impl Command {
@@ -97,6 +105,12 @@ impl Command {
             Command::Decrypt(options) => decrypt::run(options),
             Command::Rm(options) => rm::run(options),
             Command::Rollback(options) => history::run_rollback(options),
+            Command::Rekey(options) => rekey::run(options),
+            Command::Grant(options) => share::run_grant(options),
+            Command::Revoke(options) => share::run_revoke(options),
+            Command::GitSetup(options) => git_setup::run(options),
+            Command::Textconv(options) => textconv::run(options),
+            Command::Merge(options) => merge::run(options),
         }
     }
 }

@@ -21,6 +21,21 @@ pub fn read_public_key(path: &Path) -> Result<PublicKey, Failure> {
     })
 }
 
+/// The hashes of a file's keys, be they public or private.
+pub fn read_any_key(path: &Path) -> Result<Vec<ShortHash>, Failure> {
+    match read_public_key(path) {
+        Ok(key) => Ok(vec![key.hash()]),
+        Err(Failure::Key {
+            cause: crate::KeyError::PrivateNotPublic,
+            ..
+        }) => {
+            let keys = read_private_keys(&[path.to_owned()])?;
+            Ok(keys.iter().map(PrivateKey::hash).collect())
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
 /// Reads the private keys of all files, and asks for passphrases.
 pub fn read_private_keys(paths: &[PathBuf]) -> Result<Vec<PrivateKey>, Failure> {
     let what = "private key";

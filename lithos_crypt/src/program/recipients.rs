@@ -37,6 +37,7 @@ pub struct Recipients {
 
 /// What it says of the files that a pattern matches.
 pub struct Rule {
+    pub pattern: String,
     matcher: glob::Pattern,
     pub namespaces: Vec<Namespace>,
     pub recipients: Vec<String>,
@@ -137,6 +138,53 @@ impl Recipients {
             .map(|(_, key)| key)
     }
 
+    /// The keys that a file's secrets must be sealed to, with their hashes.
+    pub fn keys_of_file(&self, file: &Path) -> Vec<(ShortHash, &PublicKey)> {
+        let names = self.recipients_of(self.rule(file));
+        let keys = names.iter().filter_map(|name| self.key(name));
+        keys.map(|key| (key.hash(), key)).collect()
+    }
+
+    /// The list of names at a path of keys.
+    pub fn list_at(&self, path: &[&str]) -> Vec<String> {
+        let found = match path {
+            ["groups", name] => {
+                let mut groups = self.groups.iter();
+                groups
+                    .find(|(group, _)| group == name)
+                    .map(|(_, members)| members)
+            }
+            ["files", pattern, _] => {
+                let mut rules = self.rules.iter();
+                rules
+                    .find(|rule| rule.pattern == *pattern)
+                    .map(|rule| &rule.recipients)
+            }
+            _ => Some(&self.required),
+        };
+        found.cloned().unwrap_or_default()
+    }
+
+    /// The paths of all lists that a name is in.
+    pub fn lists_with(&self, name: &str) -> Vec<Vec<String>> {
+        let path = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect();
+        let groups = self
+            .groups
+            .iter()
+            .map(|(group, members)| (path(&["groups", group]), members));
+        let rules = self.rules.iter();
+        let rules = rules.map(|rule| {
+            (
+                path(&["files", &rule.pattern, "recipients"]),
+                &rule.recipients,
+            )
+        });
+        let required = [(path(&["required-recipients"]), &self.required)];
+        let all = groups.chain(rules).chain(required);
+        let with_name = all.filter(|(_, names)| names.iter().any(|member| member == name));
+        with_name.map(|(path, _)| path).collect()
+    }
+
     /// The name of a key.
     pub fn name_of(&self, hash: ShortHash) -> Option<&str> {
         let found = self.keys.iter().find(|(_, key)| key.hash() == hash);
@@ -204,6 +252,7 @@ impl Reader<'_> {
         let text = self.text(pattern)?;
         let matcher = glob::Pattern::new(text).map_err(|e| self.wrong(pattern, e.msg))?;
         let mut rule = Rule {
+            pattern: text.to_owned(),
             matcher,
             namespaces: Vec::new(),
             recipients: Vec::new(),

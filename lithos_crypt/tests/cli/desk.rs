@@ -81,6 +81,7 @@ impl Desk {
 
     /// Sets a secret for the key alpha or as the recipients file says.
     pub fn set(&self, file: &str, name: &str, value: &str) -> String {
+        std::fs::create_dir_all(self.path(file).parent().unwrap()).unwrap();
         let listed = self.path("lithos-keys.yaml").exists();
         let alpha = key("alpha.pub");
         let keys = if listed { &[][..] } else { &["-k", &alpha] };
