@@ -22,6 +22,8 @@ pub mod cmd;
 pub mod config;
 pub mod config_log;
 pub mod confinement;
+pub mod control;
+pub mod ctl;
 pub mod facts;
 pub mod knot;
 pub mod load;
@@ -31,6 +33,7 @@ pub mod problem;
 pub mod ps;
 pub mod report;
 pub mod resolve;
+pub mod selection;
 pub mod switch;
 #[allow(unsafe_code)]
 pub mod sys;

@@ -1,13 +1,17 @@
 //! `lithos_ps`: the containers by sandbox, process and instance.
 //!
-//! From the supervisor's records and `/proc`; no supervisor needs to run, and
-//! nothing is changed. Memory and processor time are those of the container's
-//! processes without its knot: resident memory, pages shared between them
-//! counted each time, and what was used since each began.
+//! From the supervisor's records, cgroups and `/proc`; no supervisor needs to run,
+//! and nothing is changed. Memory and processor time are those of the container's
+//! cgroup, in which its knot is not. Without one they are those of its processes:
+//! resident memory, pages shared between them counted each time, and what was used
+//! since each began.
+
+mod processes;
+mod table;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -15,14 +19,19 @@ use clap::Parser;
 use serde::Serialize;
 
 use crate::cause::Cause;
-use crate::load;
+use crate::knot::cgroup::{Meters, Usage};
 use crate::master_option::MasterOption;
 use crate::name::ContainerName;
 use crate::report::End;
+use crate::resolve::plan::Cgroup;
 use crate::sys::pidfd;
 use crate::tree::ending::LastEnd;
 use crate::tree::machine::Ending;
 use crate::tree::records::{Found, Record, Records, RecordsError};
+
+use processes::{Seen, ticks_a_second};
+#[allow(unused_imports, reason = "for other programs that print columns")]
+pub(crate) use table::{aligned, lasting};
 
 /// Shows the containers by sandbox, process and instance.
 #[derive(Debug, Parser)]
@@ -71,14 +80,9 @@ struct Row {
 /// The program.
 pub fn main() -> ExitCode {
     let options = Options::parse();
-    let home = match load::home(&options.master.config) {
+    let home = match options.master.home() {
         Ok(home) => home,
-        Err(problems) => {
-            for problem in problems {
-                eprintln!("{}", problem.render(false));
-            }
-            return ExitCode::FAILURE;
-        }
+        Err(failure) => return failure,
     };
     loop {
         let rows = match rows(&home.state_dir) {
@@ -109,7 +113,7 @@ fn rows(state_dir: &std::path::Path) -> Result<Vec<Row>, RecordsError> {
         _ => {}
     }
     let records = Records::look(state_dir)?;
-    let processes = processes();
+    let mut host = Host::look();
     let mut rows = Vec::new();
     for mut name in records.names()? {
         // A container may have gone meanwhile.
@@ -120,7 +124,7 @@ fn rows(state_dir: &std::path::Path) -> Result<Vec<Row>, RecordsError> {
             Found::Torn(_) => (Some("unknown"), None),
         };
         name.command |= record.is_some_and(|record| record.caller.is_some());
-        rows.push(row(name, state, record, &processes)?);
+        rows.push(row(name, state, record, &mut host)?);
     }
     rows.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(rows)
@@ -130,32 +134,22 @@ fn row(
     name: ContainerName,
     state: Option<&'static str>,
     record: Option<&Record>,
-    processes: &BTreeMap<i32, Seen>,
+    host: &mut Host,
 ) -> Result<Row, RecordsError> {
     let pinned = record.map(|record| record.pin()).transpose()?.flatten();
     let running = pinned.filter(|pidfd| !pidfd::has_ended(pidfd));
     let knot = record.and_then(|record| record.knot.as_ref());
     let knot_pid = running.as_ref().and(knot).map(|knot| knot.pid);
-    let inside = knot_pid.map(|knot| descendants(knot, processes));
-    let inside = inside.unwrap_or_default();
-    let first = inside.first().copied();
-    let of = |sum: fn(&Seen) -> u64| -> Option<u64> {
-        first?;
-        Some(
-            inside
-                .iter()
-                .filter_map(|pid| processes.get(pid))
-                .map(sum)
-                .sum(),
-        )
+    let inside = knot_pid.map(|knot| host.inside(knot)).unwrap_or_default();
+    let first = inside.first().map(|(pid, _)| *pid);
+    let uptime = inside.first().zip(processes::since_boot());
+    let uptime = uptime.map(|((_, seen), now)| now - seen.started as f64 / ticks_a_second());
+    let cgroup = record.and_then(|record| record.plan.cgroup.as_ref());
+    let used = match (first, knot_pid.zip(cgroup)) {
+        (None, _) => Usage::default(),
+        (Some(_), None) => resident(&inside),
+        (Some(_), Some((knot, cgroup))) => host.usage(knot, cgroup).or(resident(&inside)),
     };
-    let ticks = ticks_a_second();
-    let started = first
-        .and_then(|pid| processes.get(&pid))
-        .map(|seen| seen.started);
-    let uptime = started
-        .zip(since_boot())
-        .map(|(started, now)| now - started as f64 / ticks);
     let state = state.unwrap_or(
         match (&running, record.and_then(|record| record.stopping)) {
             (None, _) => "waiting",
@@ -174,13 +168,56 @@ fn row(
         pid: first,
         knot_pid,
         uptime_seconds: uptime.map(|seconds| seconds.max(0.0)),
-        memory_bytes: of(|seen| seen.memory),
-        cpu_seconds: of(|seen| seen.cpu).map(|used| used as f64 / ticks),
+        memory_bytes: used.memory,
+        cpu_seconds: used.cpu.map(|cpu| cpu.as_secs_f64()),
         restarts: history.starts.saturating_sub(1),
         failures: history.failures,
         last_end: record.and_then(|record| record.last_end.as_ref()).map(told),
         name,
     })
+}
+
+/// What containers are looked up in.
+struct Host {
+    processes: BTreeMap<i32, Seen>,
+    /// By the `/proc/PID/cgroup` of the knots, which are in their supervisor's.
+    meters: BTreeMap<String, Meters>,
+}
+
+impl Host {
+    fn look() -> Self {
+        Self {
+            processes: processes::all(),
+            meters: BTreeMap::new(),
+        }
+    }
+
+    /// The processes below a knot, the container's own first.
+    fn inside(&self, knot: i32) -> Vec<(i32, Seen)> {
+        let inside = processes::descendants(knot, &self.processes).into_iter();
+        inside
+            .filter_map(|pid| Some((pid, *self.processes.get(&pid)?)))
+            .collect()
+    }
+
+    fn usage(&mut self, knot: i32, cgroup: &Cgroup) -> Usage {
+        let Ok(own) = fs::read_to_string(format!("/proc/{knot}/cgroup")) else {
+            return Usage::default();
+        };
+        let meters = self.meters.entry(own);
+        let meters = meters.or_insert_with_key(|own| Meters::find_for(own));
+        meters.read(cgroup)
+    }
+}
+
+/// What these processes use, without a cgroup.
+fn resident(inside: &[(i32, Seen)]) -> Usage {
+    let ticks: u64 = inside.iter().map(|(_, seen)| seen.cpu).sum();
+    Usage {
+        memory: Some(inside.iter().map(|(_, seen)| seen.memory).sum()),
+        cpu: Some(Duration::from_secs_f64(ticks as f64 / ticks_a_second())),
+        oom_kills: None,
+    }
 }
 
 fn told(last: &LastEnd) -> String {
@@ -194,181 +231,20 @@ fn told(last: &LastEnd) -> String {
     how + memory.unwrap_or_default()
 }
 
-/// What `/proc` says of a process; times in ticks.
-struct Seen {
-    parent: i32,
-    started: u64,
-    cpu: u64,
-    memory: u64,
-}
-
-fn processes() -> BTreeMap<i32, Seen> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter_map(|pid: i32| Some((pid, seen(pid)?)))
-        .collect()
-}
-
-/// By proc_pid_stat(5).
-fn seen(pid: i32) -> Option<Seen> {
-    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
-    let stat = String::from_utf8_lossy(&stat);
-    // The second field is the program's name, which may hold anything.
-    let fields: Vec<_> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
-    let number = |index: usize| fields.get(index)?.parse::<u64>().ok();
-    Some(Seen {
-        parent: fields.get(1)?.parse().ok()?,
-        cpu: number(11)? + number(12)?,
-        started: number(19)?,
-        memory: number(21)? * rustix::param::page_size() as u64,
-    })
-}
-
-/// Everything below a process, the oldest of its children first.
-fn descendants(of: i32, processes: &BTreeMap<i32, Seen>) -> Vec<i32> {
-    let mut found = Vec::new();
-    let mut parents = vec![of];
-    while let Some(parent) = parents.pop() {
-        let children = processes.iter().filter(|(_, seen)| seen.parent == parent);
-        let mut children: Vec<_> = children.map(|(pid, seen)| (seen.started, *pid)).collect();
-        children.sort_unstable();
-        let children = children.into_iter().map(|(_, pid)| pid);
-        parents.extend(children.clone());
-        found.extend(children);
-    }
-    found
-}
-
-fn ticks_a_second() -> f64 {
-    rustix::param::clock_ticks_per_second() as f64
-}
-
-fn since_boot() -> Option<f64> {
-    let text = fs::read_to_string("/proc/uptime").ok()?;
-    text.split(' ').next()?.parse().ok()
-}
-
 fn show(options: &Options, rows: &[Row]) -> io::Result<()> {
     let mut out = io::stdout().lock();
     if options.json {
         serde_json::to_writer(&mut out, rows)?;
         return writeln!(out);
     }
-    if options.watch.is_some() {
+    if options.watch.is_some() && out.is_terminal() {
         // Home, and nothing below: what terminals call ED.
         write!(out, "\x1b[H\x1b[J")?;
     }
     let lines = match options.tree {
-        true => tree(rows),
-        false => table(rows),
+        true => table::tree(rows),
+        false => table::table(rows),
     };
     lines.iter().try_for_each(|line| writeln!(out, "{line}"))?;
     out.flush()
-}
-
-const HEAD: [&str; 7] = [
-    "PID", "UPTIME", "MEMORY", "CPU", "RESTARTS", "STATE", "LAST END",
-];
-
-fn columns(row: &Row) -> [String; 7] {
-    let dash = || "-".to_owned();
-    // A line is a line, whatever a container's failure says.
-    let end = row.last_end.as_deref().unwrap_or("-");
-    [
-        row.pid.map_or_else(dash, |pid| pid.to_string()),
-        row.uptime_seconds
-            .map_or_else(dash, |uptime| lasting(uptime as u64)),
-        row.memory_bytes.map_or_else(dash, size),
-        row.cpu_seconds
-            .map_or_else(dash, |used| format!("{used:.1}s")),
-        row.restarts.to_string(),
-        row.state.to_owned(),
-        end.lines().next().unwrap_or_default().to_owned(),
-    ]
-}
-
-fn table(rows: &[Row]) -> Vec<String> {
-    let named = |name: String, rest: [String; 7]| [vec![name], rest.to_vec()].concat();
-    let head = named("NAME".to_owned(), HEAD.map(str::to_owned));
-    let rows = rows
-        .iter()
-        .map(|row| named(row.name.to_string(), columns(row)));
-    aligned([head].into_iter().chain(rows).collect())
-}
-
-fn tree(rows: &[Row]) -> Vec<String> {
-    let mut lines = Vec::new();
-    let (mut sandbox, mut process) = (None, None);
-    for row in rows {
-        if sandbox != Some(&row.sandbox) {
-            (sandbox, process) = (Some(&row.sandbox), None);
-            lines.push(vec![row.sandbox.clone()]);
-        }
-        if process != Some((row.command, &row.process)) {
-            process = Some((row.command, &row.process));
-            let kind = if row.command { " (command)" } else { "" };
-            lines.push(vec![format!("  {}{kind}", row.process)]);
-        }
-        let name = format!("    {}", row.instance);
-        lines.push([vec![name], columns(row).to_vec()].concat());
-    }
-    aligned(lines)
-}
-
-fn aligned(lines: Vec<Vec<String>>) -> Vec<String> {
-    let columns = lines.iter().map(Vec::len).max().unwrap_or_default();
-    let width = |column: usize| {
-        let cells = lines.iter().filter_map(|line| line.get(column));
-        cells
-            .map(|cell| cell.chars().count())
-            .max()
-            .unwrap_or_default()
-    };
-    let widths: Vec<_> = (0..columns).map(width).collect();
-    let padded = |line: &Vec<String>| {
-        let cells = line
-            .iter()
-            .zip(&widths)
-            .map(|(cell, width)| format!("{cell:width$}"));
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    lines.iter().map(padded).collect()
-}
-
-fn lasting(seconds: u64) -> String {
-    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds}s"),
-        (0, 0, _) => format!("{minutes}m{:02}s", seconds % 60),
-        (0, _, _) => format!("{hours}h{minutes:02}m"),
-        _ => format!("{days}d{hours:02}h"),
-    }
-}
-
-fn size(bytes: u64) -> String {
-    let units = [(1 << 30, "Gi"), (1 << 20, "Mi"), (1 << 10, "Ki")];
-    let unit = units.into_iter().find(|(unit, _)| bytes >= *unit);
-    unit.map_or_else(
-        || bytes.to_string(),
-        |(unit, name)| format!("{:.1}{name}", bytes as f64 / unit as f64),
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_and_sizes_are_short() {
-        let times = [5, 65, 3600, 90_000].map(lasting);
-        assert_eq!(times, ["5s", "1m05s", "1h00m", "1d01h"]);
-        let sizes = [12, 1536, 5 << 20, 3 << 30].map(size);
-        assert_eq!(sizes, ["12", "1.5Ki", "5.0Mi", "3.0Gi"]);
-    }
-
-    #[test]
-    fn columns_stand_below_each_other() {
-        let lines = [["a", "b"], ["long", "c"]].map(|line| line.map(str::to_owned).to_vec());
-        assert_eq!(aligned(lines.to_vec()), ["a     b", "long  c"]);
-    }
 }

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::confinement::landlock::Level;
+
 /// One line of a report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -18,6 +20,9 @@ pub enum Report {
     Started {
         /// Seconds since 1970, UTC.
         time: u64,
+        /// How far Landlock restricts it; none: it is off.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        landlock: Option<Level>,
     },
     /// The container or its process could not be started; the knot ends.
     Failed {

@@ -3,6 +3,8 @@
 //! Secrets are shown by their labels, never by a value; the text of a token is
 //! not shown either, since it says nothing to people.
 
+mod confinement;
+
 use std::io::{self, Write};
 
 use lithos_crypt::Token;
@@ -10,7 +12,9 @@ use lithos_crypt::Token;
 use crate::config::process::Kind;
 use crate::config::units::IdMap;
 use crate::resolve::paths;
-use crate::resolve::plan::{EnvValue, MountSource, Network, Plan, Socket};
+use crate::resolve::plan::{
+    EnvValue, MASKED_IN_PROC, MASKED_IN_SYS, MountSource, Network, Plan, READONLY_IN_PROC, Socket,
+};
 
 /// Explains one process: its first container, and how the others differ.
 pub fn process(out: &mut dyn Write, plans: &[Plan]) -> io::Result<()> {
@@ -68,6 +72,7 @@ fn rows(plan: &Plan, plans: &[Plan]) -> Vec<Row> {
         ("host name", plan.hostname.clone()),
     ];
     rows.extend(ids(plan));
+    rows.extend(confinement::rows(plan));
     rows.extend(mounts(plan));
     let environ = plan.process.environ.iter();
     rows.extend(environ.map(|(name, value)| ("variable", variable(name, value))));
@@ -171,8 +176,12 @@ fn mounts(plan: &Plan) -> Vec<Row> {
 
 fn mounted(what: &MountSource) -> String {
     match what {
-        MountSource::Proc => "the container's processes".to_owned(),
-        MountSource::Sys => "sysfs, read-only".to_owned(),
+        MountSource::Proc => format!(
+            "the container's processes, without {}; read-only {}",
+            MASKED_IN_PROC.join(" "),
+            READONLY_IN_PROC.join(" ")
+        ),
+        MountSource::Sys => format!("sysfs, read-only, without {}", MASKED_IN_SYS.join(" ")),
         MountSource::CgroupView => "the container's own cgroup, read-only".to_owned(),
         MountSource::PrivateDev => "private devices".to_owned(),
         MountSource::HostDev(dir) => format!("{} of the host, and a pts", dir.display()),
@@ -238,6 +247,7 @@ fn secrets(plan: &Plan) -> Vec<Row> {
 
 fn limits(plan: &Plan) -> Vec<Row> {
     let mut rows = vec![("limit", format!("{} open files", plan.limits.fileno))];
+    rows.extend(confinement::limits(plan));
     match &plan.cgroup {
         None => rows.push(("cgroup", "none".to_owned())),
         Some(cgroup) => {

@@ -77,14 +77,9 @@ fn time(text: &str) -> Result<Duration, units::UnitError> {
 /// The program.
 pub fn main() -> ExitCode {
     let options = Options::parse();
-    let home = match load::home(&options.master.config) {
+    let home = match options.master.home() {
         Ok(home) => home,
-        Err(problems) => {
-            for problem in problems {
-                eprintln!("{}", problem.render(false));
-            }
-            return ExitCode::FAILURE;
-        }
+        Err(failure) => return failure,
     };
     match clean(&home, &options) {
         Ok(true) => ExitCode::SUCCESS,

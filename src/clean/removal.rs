@@ -30,6 +30,7 @@ pub fn list(image_dir: &Path, levels: u32) -> io::Result<Vec<Found>> {
 }
 
 /// Removes the image directory with everything in it; not to be there is no error.
+/// With something mounted in it nothing of it is removed.
 pub fn remove(image_dir: &Path, name: &Path) -> io::Result<()> {
     let top = open_top(image_dir)?;
     let parent = match name.parent() {
@@ -37,7 +38,8 @@ pub fn remove(image_dir: &Path, name: &Path) -> io::Result<()> {
         _ => top,
     };
     let last = name.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-    match remove_tree(&parent, Path::new(last)) {
+    let last = Path::new(last);
+    match refuse_mounts(&parent, last).and_then(|()| remove_tree(&parent, last)) {
         Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(()),
         outcome => outcome,
     }
@@ -107,6 +109,21 @@ fn entries(dir: &OwnedFd) -> io::Result<Vec<(PathBuf, FileType)>> {
         entries.push((PathBuf::from(name), kind));
     }
     Ok(entries)
+}
+
+/// Fails with `EXDEV` where a directory or a file in it is a mount.
+fn refuse_mounts(parent: &OwnedFd, name: &Path) -> io::Result<()> {
+    let dir = open_directory(parent, name)?;
+    for (name, kind) in entries(&dir)? {
+        if kind == FileType::Directory {
+            refuse_mounts(&dir, &name)?;
+            continue;
+        }
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_XDEV;
+        openat2(&dir, &name, flags, Mode::empty(), resolve)?;
+    }
+    Ok(())
 }
 
 fn remove_tree(parent: &OwnedFd, name: &Path) -> io::Result<()> {

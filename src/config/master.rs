@@ -173,12 +173,16 @@ fn facility(value: &Value<'_>) -> Option<String> {
 
 fn listen_address(value: &Value<'_>) -> Option<SocketAddr> {
     let parsed = value.scalar("an address and port")?.parse();
-    parsed.ok().or_else(|| {
-        value.refuse(
-            "this is no address and port",
-            Some("write it as 127.0.0.1:9100 or [::1]:9100"),
-        )
-    })
+    // Port 0 is any port, which nobody would find.
+    parsed
+        .ok()
+        .filter(|address: &SocketAddr| address.port() != 0)
+        .or_else(|| {
+            value.refuse(
+                "this is no address and port",
+                Some("write it as 127.0.0.1:9100 or [::1]:9100"),
+            )
+        })
 }
 
 fn app_name(value: &Value<'_>) -> Option<String> {

@@ -8,6 +8,7 @@
 //! hanging; `node` makes a bounded tree of it; `reader` takes typed values out
 //! of the tree and gathers every problem on the way.
 
+pub mod confinement;
 pub mod container;
 pub mod file;
 pub mod ip_network;

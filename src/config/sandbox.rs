@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use lithos_crypt::Namespace;
 
+use super::confinement::{Confinement, confinement};
 use super::ip_network::IpNetwork;
 use super::reader::{self, Value};
 use super::units::{Cores, IdMap, LogLevel, Range};
@@ -55,6 +56,8 @@ pub struct Sandbox {
     pub limits: Limits,
     /// False runs containers in the host's user namespace.
     pub user_namespace: bool,
+    /// What of the confinement is loosened.
+    pub confinement: Confinement,
     /// Appended to the container's `hosts`.
     pub additional_hosts: BTreeMap<String, IpAddr>,
     /// The containers' user namespace; empty: identity.
@@ -143,6 +146,7 @@ impl Default for Sandbox {
             allow_tcp_ports: Vec::new(),
             limits: Limits::default(),
             user_namespace: true,
+            confinement: Confinement::default(),
             additional_hosts: BTreeMap::new(),
             uid_map: Vec::new(),
             gid_map: Vec::new(),
@@ -181,6 +185,7 @@ fn sandbox(root: &Value<'_>) -> Option<Sandbox> {
         allow_tcp_ports: map.or("allow-tcp-ports", Vec::new(), port_ranges),
         limits: map.or("limits", default.limits, limits),
         user_namespace: map.or("user-namespace", true, boolean),
+        confinement: confinement(&mut map),
         additional_hosts: map.or("additional-hosts", BTreeMap::new(), hosts),
         uid_map: map.or("uid-map", Vec::new(), id_maps),
         gid_map: map.or("gid-map", Vec::new(), id_maps),

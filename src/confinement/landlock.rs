@@ -77,9 +77,11 @@ pub struct Rules<'a> {
 }
 
 /// TCP ports that may be bound.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Bind {
     /// All.
+    #[default]
     Any,
     /// These, and 0, for which the kernel chooses.
     ///
@@ -139,6 +141,11 @@ impl Level {
         self.abi >= 6
     }
 
+    /// Whether nothing is missing that this module can use.
+    pub fn complete(self) -> bool {
+        self.scoped()
+    }
+
     /// The ABI whose rights are used: newer ones would deny what nobody here
     /// has thought about.
     fn used(self) -> ABI {
@@ -196,6 +203,11 @@ impl Prepared {
     fn at(rules: &Rules<'_>, level: Level) -> Result<Self, LandlockError> {
         let ruleset = level.files().then(|| ruleset(rules, level)).transpose()?;
         Ok(Self { level, ruleset })
+    }
+
+    /// How far it restricts.
+    pub fn level(&self) -> Level {
+        self.level
     }
 
     /// Restricts this thread, and what it forks and executes from now on, and

@@ -10,6 +10,8 @@
 
 mod hierarchy;
 mod memory;
+mod number;
+mod usage;
 
 use std::fs;
 use std::io;
@@ -24,6 +26,7 @@ use crate::resolve::plan::Cgroup;
 use crate::sys::{mount, pidfd};
 
 use hierarchy::{Hierarchy, Version};
+pub use usage::{Meters, Usage};
 
 /// Where the container's process is accounted.
 pub enum Placement {

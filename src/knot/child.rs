@@ -14,18 +14,15 @@ use std::path::Path;
 
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::SigSet;
-use nix::unistd::{Gid, Uid, execve, setgroups, setresgid, setresuid, setsid};
+use nix::unistd::{execve, setsid};
 use rustix::fs::{FileType, Mode, OFlags, fstat, makedev};
-use rustix::process::{
-    DumpableBehavior, Resource, Rlimit, fchdir, getcwd, getrlimit, set_dumpable_behavior, setrlimit,
-};
-use rustix::thread::set_no_new_privs;
+use rustix::process::{Resource, fchdir, getcwd, getrlimit};
 
+use super::confine;
 use super::environment;
 use super::failure::{Attempt, Failure};
 use super::process::Start;
 use crate::sys::beneath::open_in_root;
-use crate::sys::capability::{self, CapabilitySet};
 use crate::sys::{descriptor, disposition, memory, mount};
 
 /// Becomes the container's process, or tells `tell` why it cannot.
@@ -52,7 +49,7 @@ fn become_process(start: &Start<'_>) -> Result<Infallible, Failure> {
     setsid().cannot("begin", "a session")?;
     // From here on its own cgroup is the root of those it sees.
     unshare(CloneFlags::CLONE_NEWCGROUP).cannot("make", "a cgroup namespace")?;
-    take_ids(start)?;
+    start.confinement.apply()?;
     if let Some(terminal) = &start.terminal {
         terminal.control()?;
     }
@@ -71,27 +68,13 @@ fn become_process(start: &Start<'_>) -> Result<Infallible, Failure> {
     let variables = variables.into_values().collect::<Vec<_>>();
     descriptor::close_all_on_exec().cannot("close", "what is not the process's")?;
     descriptor::place(descriptors).cannot("place", "the file descriptors")?;
-    limit(plan.limits.fileno, start.memlock).cannot("set", "the resource limits")?;
+    confine::limit(&plan.limits, start.memlock).cannot("set", "the resource limits")?;
     let Err(cause) = execve(&executable, &arguments, &variables);
     Err(Failure::Execute {
         executable: plan.process.executable.clone(),
         present: true,
         cause: cause.into(),
     })
-}
-
-/// The plan's user and group, and no right beyond theirs, now or later.
-fn take_ids(start: &Start<'_>) -> Result<(), Failure> {
-    let ids = &start.plan.ids;
-    let (uid, gid) = (Uid::from_raw(ids.uid), Gid::from_raw(ids.gid));
-    capability::bound_to_none().cannot("empty", "the capability bounding set")?;
-    setgroups(&[]).cannot("drop", "the supplementary groups")?;
-    setresgid(gid, gid, gid).cannot("become the group", ids.gid)?;
-    setresuid(uid, uid, uid).cannot("become the user", ids.uid)?;
-    capability::keep_only(CapabilitySet::empty()).cannot("drop", "the capabilities")?;
-    set_no_new_privs(true).cannot("give up", "new privileges")?;
-    // Nobody of the same user in here may look while secrets are open.
-    set_dumpable_behavior(DumpableBehavior::NotDumpable).cannot("close", "the memory to others")
 }
 
 /// Every descriptor of the process and its number.
@@ -205,13 +188,4 @@ fn find_executable(root: &OwnedFd, path: &Path) -> Result<CString, Failure> {
         cause,
     })?;
     environment::text(path.as_os_str().as_bytes().to_vec())
-}
-
-fn limit(fileno: u64, memlock: Rlimit) -> rustix::io::Result<()> {
-    let both = |value| Rlimit {
-        current: Some(value),
-        maximum: Some(value),
-    };
-    setrlimit(Resource::Memlock, memlock)?;
-    setrlimit(Resource::Nofile, both(fileno))
 }

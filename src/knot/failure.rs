@@ -12,6 +12,8 @@ use quick_error::quick_error;
 
 use crate::bridge::BridgeError;
 use crate::cause::Cause;
+use crate::confinement::landlock::LandlockError;
+use crate::confinement::seccomp::FilterError;
 use crate::report::Report;
 
 quick_error! {
@@ -60,6 +62,16 @@ quick_error! {
         /// The container's network cannot be set up.
         Network(cause: BridgeError) {
             display("{}", cause)
+            source(cause)
+        }
+        /// The files and ports of the process cannot be restricted.
+        Landlock(cause: LandlockError) {
+            display("{}", cause)
+            source(cause)
+        }
+        /// The plan allows a system call that nobody knows.
+        Seccomp(cause: FilterError) {
+            display("cannot make the seccomp filter: {}", cause)
             source(cause)
         }
         /// The plan cannot be understood: it is of another release.
@@ -140,7 +152,12 @@ impl Failure {
             Failure::Plan(_) | Failure::Launch(_) => {
                 "only lithos_tree and lithos_cmd of the same release start lithos_knot"
             }
-            Failure::Call { .. } | Failure::Secrets(_) => return None,
+            Failure::Call { .. }
+            | Failure::Landlock(_)
+            | Failure::Seccomp(_)
+            | Failure::Secrets(_) => {
+                return None;
+            }
         };
         Some(text.to_owned())
     }

@@ -39,10 +39,10 @@ pub fn once(
 ) -> Result<(), Failure> {
     let (began, plan) = (now(), start.plan);
     let process = start.process(signals)?;
-    notices.started();
+    notices.started(start.confinement.landlock());
     // Key files and all else that only a start needs are closed.
     let cgroup = start.into_cgroup();
-    give_up_all_but(TO_WAIT)?;
+    give_up_all_but(TO_WAIT, CapabilitySet::empty())?;
     if let Some(end) = wait_for(process, plan, caller, signals)? {
         let memory = cgroup.out_of_memory(plan.cgroup.as_ref(), 0);
         notices.ended(end, Some(now() - began), memory);
@@ -63,9 +63,10 @@ pub fn again_and_again(
         let (began, killed) = (now(), start.cgroup.killed_for_memory());
         history.started = Some(began);
         let process = start.process(signals)?;
-        notices.started();
+        notices.started(start.confinement.landlock());
         if history.starts == 0 {
-            give_up_all_but(to_start_in(start))?;
+            let granted = start.confinement.granted_by_host();
+            give_up_all_but(to_start_in(start) | granted, granted)?;
         }
         history.starts += 1;
         let Some(end) = wait_for(process, start.plan, None, signals)? else {
@@ -91,13 +92,14 @@ fn to_start_in(start: &Start<'_>) -> CapabilitySet {
     }
 }
 
-/// Gives up every capability but these, and the host's files behind 0, 1 and 2.
-fn give_up_all_but(kept: CapabilitySet) -> Result<(), Failure> {
+/// Gives up every capability but those in `kept`, of which only those in
+/// `bound` can be passed on, and the host's files behind 0, 1 and 2.
+fn give_up_all_but(kept: CapabilitySet, bound: CapabilitySet) -> Result<(), Failure> {
     let root = mount::open_directory(Path::new("/")).cannot("open", "/")?;
     let null = || child::open_null(&root);
     let standard = vec![(0, null()?), (1, null()?), (2, null()?)];
     descriptor::place(standard).cannot("close", "standard input and output")?;
-    capability::bound_to_none().cannot("empty", "the capability bounding set")?;
+    capability::bound_to(bound).cannot("empty", "the capability bounding set")?;
     capability::keep_only(kept).cannot("drop", "the capabilities")
 }
 

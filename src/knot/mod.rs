@@ -11,6 +11,7 @@
 pub mod cgroup;
 mod child;
 pub mod command_line;
+pub mod confine;
 mod environment;
 mod failure;
 mod filesystem;
@@ -24,7 +25,8 @@ mod sockets;
 mod terminal;
 mod verify;
 
-use std::os::fd::OwnedFd;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -39,6 +41,7 @@ use crate::resolve::plan::Plan;
 use crate::sys::{descriptor, memfd, mount};
 
 use command_line::{Launch, Request};
+use confine::Confinement;
 use failure::{Attempt, Failure};
 use gate::Gate;
 use notice::Notices;
@@ -113,7 +116,7 @@ struct Container {
 }
 
 impl Given {
-    fn adopt(launch: &Launch) -> std::io::Result<Self> {
+    fn adopt(launch: &Launch) -> io::Result<Self> {
         let mut numbers = vec![launch.plan, launch.report, launch.stdio];
         numbers.extend(launch.gate);
         numbers.extend(launch.terminal);
@@ -171,10 +174,12 @@ fn contain(given: Container, signals: &Signals, notices: &mut Notices) -> Result
             return Ok(());
         }
     }
+    let stdio = notices.stdio()?;
     let start = Start {
         plan: &plan,
+        confinement: confine(&plan, &stdio)?,
         keys,
-        stdio: notices.stdio()?,
+        stdio,
         sockets: &sockets,
         terminal,
         proc,
@@ -189,6 +194,17 @@ fn contain(given: Container, signals: &Signals, notices: &mut Notices) -> Result
         // The gate stays in its caller's hands for as long as the caller lives.
         Kind::Command => life::once(start, given.gate, signals, notices),
     }
+}
+
+/// The confinement of processes in the container that this process is in.
+fn confine(plan: &Plan, stdio: &OwnedFd) -> Result<Confinement, Failure> {
+    let root = mount::open_directory(Path::new("/")).cannot("open", "/")?;
+    let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
+    let reopen = match plan.stdio.interactive {
+        true => vec![stdin.as_fd(), stdout.as_fd(), stderr.as_fd()],
+        false => vec![stdio.as_fd()],
+    };
+    Confinement::prepare(plan, root.as_fd(), reopen)
 }
 
 fn read_plan(plan: OwnedFd) -> Result<Plan, Failure> {

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use humantime::format_rfc3339_seconds;
 
 use super::failure::{Attempt, Failure};
+use crate::confinement::landlock::Level;
 use crate::name::ContainerName;
 use crate::report::{End, InWords, OutOfMemory, Report};
 
@@ -36,11 +37,17 @@ impl Notices {
         log.cannot("pass", "the stdio log")
     }
 
-    /// The process was executed.
-    pub fn started(&mut self) {
+    /// The process was executed, restricted so far by Landlock, if at all.
+    pub fn started(&mut self, landlock: Option<Level>) {
         let now = SystemTime::now();
-        self.report(&Report::Started { time: seconds(now) });
-        self.log(now, "started");
+        self.report(&Report::Started {
+            time: seconds(now),
+            landlock,
+        });
+        match landlock {
+            Some(level) => self.log(now, &format!("started, {level}")),
+            None => self.log(now, "started"),
+        }
     }
 
     /// The process ended.

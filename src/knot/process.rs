@@ -15,11 +15,13 @@ use rustix::process::{Pid, Resource, Rlimit, getrlimit, setrlimit};
 
 use super::cgroup::Placement;
 use super::child;
+use super::confine::{Confinement, both};
 use super::failure::{Attempt, Failure};
 use super::secrets::KeyFiles;
 use super::signals::{Signals, pass_on};
 use super::terminal::Terminal;
 use crate::config::units::IdMap;
+use crate::confinement::rlimit as limited;
 use crate::report::Report;
 use crate::resolve::plan::Plan;
 use crate::sys::beneath::open_beneath;
@@ -29,6 +31,8 @@ use crate::sys::clone::{Side, fork_alone};
 pub struct Start<'a> {
     /// The plan.
     pub plan: &'a Plan,
+    /// What keeps the process in, ready for it to take on.
+    pub confinement: Confinement,
     /// The key files, read by the process itself.
     pub keys: KeyFiles,
     /// The stdio log.
@@ -45,14 +49,12 @@ pub struct Start<'a> {
     pub memlock: Rlimit,
 }
 
-/// Sets the knot's own limits: no core file, now or later, and as many open
-/// files and as much locked memory as its processes need, which lower these once
-/// they have it. Gives back what RLIMIT_MEMLOCK was.
+/// Sets the knot's own limits: no core file, and as many open files and as much
+/// of everything else as its processes need, which lower these once they have
+/// it. Gives back what RLIMIT_MEMLOCK was.
 pub fn set_limits(plan: &Plan) -> Result<Rlimit, Failure> {
     let (files, memlock) = (getrlimit(Resource::Nofile), getrlimit(Resource::Memlock));
-    // With 0 the kernel still runs a core pattern that is a pipe; 1 it refuses.
-    let core = getrlimit(Resource::Core).maximum.unwrap_or(1).min(1);
-    setrlimit(Resource::Core, both(Some(core))).cannot("forbid", "core files")?;
+    forbid_core_files(plan).cannot("forbid", "core files")?;
     let highest = files.maximum.map(|hard| hard.max(plan.limits.fileno));
     setrlimit(Resource::Nofile, both(highest))
         .cannot("raise the limit of open files to", plan.limits.fileno)?;
@@ -61,14 +63,31 @@ pub fn set_limits(plan: &Plan) -> Result<Rlimit, Failure> {
         // may not let us; then what there is gets locked.
         let _ = setrlimit(Resource::Memlock, both(None));
     }
+    for (resource, &value) in &plan.limits.others {
+        leave_room(resource.kernels(), value).cannot("raise the limit of", resource.name())?;
+    }
     Ok(memlock)
 }
 
-fn both(value: Option<u64>) -> Rlimit {
-    Rlimit {
-        current: value,
-        maximum: value,
-    }
+/// For the knot, and for every process whose sandbox does not say otherwise.
+fn forbid_core_files(plan: &Plan) -> rustix::io::Result<()> {
+    // With 0 the kernel still runs a core pattern that is a pipe; 1 it refuses.
+    let hard = getrlimit(Resource::Core).maximum;
+    let current = Some(hard.unwrap_or(1).min(1));
+    let maximum = match plan.limits.others.contains_key(&limited::Resource::CORE) {
+        true => hard,
+        false => current,
+    };
+    setrlimit(Resource::Core, Rlimit { current, maximum })
+}
+
+/// Raises the knot's own hard limit to what its processes are to have, since
+/// they may not; the soft one is the knot's own.
+fn leave_room(resource: Resource, value: Option<u64>) -> rustix::io::Result<()> {
+    let own = getrlimit(resource);
+    let maximum = own.maximum.zip(value).map(|(own, value)| own.max(value));
+    let current = own.current;
+    setrlimit(resource, Rlimit { current, maximum })
 }
 
 impl Start<'_> {

@@ -8,6 +8,7 @@
 //! document only.
 
 mod access;
+mod confinement;
 pub mod conflicts;
 mod devfs;
 pub mod difference;
@@ -131,6 +132,7 @@ pub fn sandbox(name: &Name, sandbox: Doc<'_, Sandbox>) -> Vec<Problem> {
     let mut problems = Problems::about(name.as_str());
     identity::sandbox(sandbox, &mut problems);
     limits::sandbox(sandbox, &mut problems);
+    confinement::sandbox(sandbox, &mut problems);
     network::sandbox(sandbox, &mut problems);
     problems.into_vec()
 }

@@ -76,6 +76,16 @@ impl Home {
         self.runtime_dir.join("master.pid")
     }
 
+    /// The socket on which the supervisor is asked what it does, and told.
+    pub fn control_socket(&self) -> PathBuf {
+        self.runtime_dir.join("control.sock")
+    }
+
+    /// The socket from which the metrics are read.
+    pub fn metrics_socket(&self) -> PathBuf {
+        self.runtime_dir.join("metrics.sock")
+    }
+
     /// The supervisor's own log for a sandbox.
     pub fn sandbox_log(&self, name: &Name, sandbox: &Sandbox) -> PathBuf {
         match &sandbox.log_file {

@@ -7,15 +7,19 @@
 //! field by field: a new field must have a `serde` default that means what its
 //! absence meant, so that a release which adds a field restarts nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::confinement::Seccomp;
 use crate::config::process::Kind;
 use crate::config::units::{Cores, IdMap};
+use crate::confinement::capability::Capability;
+use crate::confinement::landlock::Bind;
+use crate::confinement::rlimit::Resource;
 use crate::name::ContainerName;
 use crate::sys::socket::Listen;
 
@@ -46,6 +50,9 @@ pub struct Plan {
     pub files: Vec<MadeFile>,
     /// The user namespace, and the ids of the process in it.
     pub ids: Ids,
+    /// What else keeps the process in; none: nothing (a record of before 0.1.0).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confinement: Option<Confinement>,
     /// What is executed.
     pub process: Process,
     /// The secrets, sealed.
@@ -73,6 +80,18 @@ impl Plan {
     /// others it binds itself, in the container's own network namespace.
     pub fn passed_sockets(&self) -> impl Iterator<Item = &Socket> {
         self.sockets.iter().filter(|socket| self.is_passed(socket))
+    }
+
+    /// Whether set-user-id programs of the image work: only where nobody has
+    /// claimed `no_new_privs`, and none of the ids that they could take on is
+    /// root's on the host.
+    pub fn allows_set_id(&self) -> bool {
+        let ids = &self.ids;
+        let wanted = |confinement: &Confinement| !confinement.no_new_privileges;
+        let root = |map: &IdMap| map.outside == 0;
+        self.confinement.as_ref().is_some_and(wanted)
+            && ids.user_namespace
+            && !ids.uid_map.iter().chain(&ids.gid_map).any(root)
     }
 
     /// Whether this is one of [`Plan::passed_sockets`].
@@ -103,7 +122,8 @@ pub struct Mount {
 }
 
 /// What is mounted. Everything is nosuid; everything but a device directory is
-/// nodev; `Readonly`, `Persistent` and `Statedir` are noexec too.
+/// nodev; `Statedir` is noexec too, and without [`Confinement::exec_volumes`]
+/// so are `Readonly` and `Persistent`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MountSource {
@@ -143,6 +163,27 @@ pub enum MountSource {
         owner: Owner,
     },
 }
+
+/// What container engines hide in `/proc`: it tells about, or acts on, the
+/// whole machine.
+pub const MASKED_IN_PROC: &[&str] = &[
+    "acpi",
+    "asound",
+    "interrupts",
+    "kcore",
+    "keys",
+    "latency_stats",
+    "sched_debug",
+    "scsi",
+    "timer_list",
+    "timer_stats",
+];
+
+/// What they leave readable in `/proc`.
+pub const READONLY_IN_PROC: &[&str] = &["bus", "fs", "irq", "sys", "sysrq-trigger"];
+
+/// What they hide in `/sys`.
+pub const MASKED_IN_SYS: &[&str] = &["firmware", "devices/virtual/powercap"];
 
 /// Mode and owner of a directory that is made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -197,6 +238,36 @@ pub struct Ids {
     pub host_gid: u32,
 }
 
+/// What keeps a process in besides namespaces, mounts and ids.
+///
+/// Its bounding set, ambient set and the rest are empty but for `capabilities`
+/// whether there is one or not.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Confinement {
+    /// All the capabilities it has, ambient ones too.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub capabilities: BTreeSet<Capability>,
+    /// The system calls it may make, by name.
+    pub seccomp: Seccomp,
+    /// Whether no program that it executes can have more rights than it has.
+    pub no_new_privileges: bool,
+    /// Whether programs on `Readonly` and `Persistent` volumes may be executed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub exec_volumes: bool,
+    /// What Landlock leaves it beyond what is mounted; none: it is off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub landlock: Option<Landlock>,
+}
+
+/// Landlock's rules that mounts do not tell.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Landlock {
+    /// TCP ports that may be bound.
+    pub bind: Bind,
+}
+
 /// What is executed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -246,6 +317,9 @@ impl Secrets {
 pub struct Limits {
     /// RLIMIT_NOFILE, soft and hard.
     pub fileno: u64,
+    /// Others, soft and hard; none: unlimited. RLIMIT_CORE is 1 if it is not here.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub others: BTreeMap<Resource, Option<u64>>,
 }
 
 /// The container's cgroup.

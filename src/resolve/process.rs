@@ -158,6 +158,7 @@ pub(super) fn executable(
     let program = &facts.program;
     let mut runnable = Runnable {
         mounts,
+        exec_volumes: docs.sandbox.confinement.allow_exec_volumes,
         ids,
         spot,
         missing: NOT_FOUND,
@@ -195,6 +196,7 @@ const NOT_EXECUTABLE: u8 = 126;
 /// What judges a file that is to be executed.
 struct Runnable<'a> {
     mounts: &'a [Mount],
+    exec_volumes: bool,
     ids: Option<&'a Ids>,
     spot: Spot,
     /// The status if it is not there.
@@ -264,8 +266,12 @@ impl Runnable<'_> {
     /// The mount it lies on, if that is one that nothing is executed from.
     fn noexec(&self, sight: &Sight) -> Option<String> {
         let mount = sight.mount.and_then(|number| self.mounts.get(number))?;
-        let tmpfs = matches!(mount.what, MountSource::Tmpfs { .. });
-        (!tmpfs).then(|| mount.target.display().to_string())
+        let executable = match mount.what {
+            MountSource::Tmpfs { .. } => true,
+            MountSource::Readonly(_) | MountSource::Persistent { .. } => self.exec_volumes,
+            _ => false,
+        };
+        (!executable).then(|| mount.target.display().to_string())
     }
 
     fn refuse(&mut self, message: String, hint: Option<&str>, status: u8) -> bool {
@@ -528,6 +534,8 @@ mod tests {
         f.container.executable = "/data/web".into();
         f.see("/data/web", Seen::Found(file(0o755)));
         f.refused("/data/web lies on /data, from which nothing can be executed");
+        f.sandbox.confinement.allow_exec_volumes = true;
+        f.plan();
     }
 
     #[test]

@@ -7,9 +7,11 @@ use super::plan::{Limits, Network, Plan, Process, Stdio, Supervision};
 use super::problems::Problems;
 use super::variables::{EnvText, Text};
 use super::{
-    Documents, files, identity, limits, network, ports, process, secrets, variables, volumes,
+    Documents, confinement, files, identity, limits, network, ports, process, secrets, variables,
+    volumes,
 };
 use crate::config::process::Kind;
+use crate::config::units::Range;
 use crate::facts::Facts;
 use crate::name::ContainerName;
 
@@ -21,6 +23,8 @@ pub struct Template {
     arguments: Vec<Text>,
     environ: BTreeMap<String, EnvText>,
     networks: Vec<Network>,
+    /// The sandbox's `allow-tcp-ports`.
+    tcp_ports: Vec<Range>,
 }
 
 impl Template {
@@ -52,6 +56,10 @@ impl Template {
             Kind::Command => self.networks.first(),
         };
         plan.network = network.cloned().unwrap_or_default();
+        let landlock = plan.confinement.as_mut();
+        if let Some(landlock) = landlock.and_then(|confinement| confinement.landlock.as_mut()) {
+            landlock.bind = confinement::bind(&self.tcp_ports, &plan.network);
+        }
         files::own_line(&mut plan.files, &plan.hostname, &plan.network);
         if let Some(cgroup) = &mut plan.cgroup {
             cgroup.name = format!("{}:{}", plan.name.sandbox, plan.name.within_sandbox());
@@ -112,6 +120,7 @@ pub(super) fn make(
             mounts: mounts?,
             files: made,
             ids: ids?,
+            confinement: Some(confinement::confinement(docs)),
             process: Process {
                 executable: container.executable.clone(),
                 arguments: Vec::new(),
@@ -121,6 +130,7 @@ pub(super) fn make(
             secrets,
             limits: Limits {
                 fileno: limits::fileno(docs),
+                others: docs.sandbox.confinement.rlimits.clone(),
             },
             cgroup: limits::cgroup(docs),
             sockets,
@@ -141,6 +151,7 @@ pub(super) fn make(
         arguments,
         environ,
         networks,
+        tcp_ports: docs.sandbox.allow_tcp_ports.clone(),
     })
 }
 

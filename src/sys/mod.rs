@@ -10,6 +10,7 @@ pub mod descriptor;
 pub mod disposition;
 #[cfg(test)]
 pub mod forked;
+pub mod keyring;
 pub mod landlock;
 pub mod lock;
 pub mod memfd;

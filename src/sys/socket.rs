@@ -1,12 +1,15 @@
-//! Listening TCP sockets.
+//! Listening sockets.
 
+use std::fs::{self, Permissions};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use nix::unistd::{Gid, Uid, setfsgid, setfsuid};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
-use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
 
 /// How a listening socket is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +76,27 @@ impl Listen {
     }
 }
 
+/// Makes a close-on-exec, non-blocking Unix socket that listens at `path`, in place of
+/// what an earlier one has left there; whoever finds it there finds it with this
+/// mode, and listening.
+pub fn listen_at(path: &Path, mode: u32, backlog: i32) -> io::Result<OwnedFd> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    let new = path.with_extension("new");
+    match fs::remove_file(&new) {
+        Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(err),
+        _ => {}
+    }
+    rustix::net::bind(&socket, &SocketAddrUnix::new(&new)?)?;
+    let placed = fs::set_permissions(&new, Permissions::from_mode(mode))
+        .and_then(|()| Ok(rustix::net::listen(&socket, backlog)?))
+        .and_then(|()| fs::rename(&new, path));
+    if placed.is_err() {
+        let _ = fs::remove_file(&new);
+    }
+    placed.map(|()| socket)
+}
+
 /// Does `make` with the file system ids of `uid` and `gid`, which own what it
 /// makes; every capability but those over files stays.
 fn as_owner<T>(uid: u32, gid: u32, make: impl FnOnce() -> T) -> io::Result<T> {
@@ -92,6 +116,7 @@ fn as_owner<T>(uid: u32, gid: u32, make: impl FnOnce() -> T) -> io::Result<T> {
 mod tests {
     use super::*;
     use std::net::{TcpListener, TcpStream};
+    use std::os::unix::net::UnixStream;
 
     fn own(listen: &Listen) -> io::Result<OwnedFd> {
         let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
@@ -154,6 +179,31 @@ mod tests {
             ..listen
         };
         assert!(listen.is_listening(&socket) && !shared.is_listening(&socket));
+    }
+
+    #[test]
+    fn a_unix_socket_replaces_a_stale_one_and_is_its_owners() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("control.sock");
+        for _ in 0..2 {
+            let _socket = listen_at(&path, 0o600, 8).unwrap();
+            UnixStream::connect(&path).unwrap();
+            let mode = fs::metadata(&path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
+        assert!(UnixStream::connect(&path).is_err());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_unix_socket_that_cannot_be_placed_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("control.sock");
+        fs::create_dir(&path).unwrap();
+        assert!(listen_at(&path, 0o600, 8).is_err());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        let long = dir.path().join("x".repeat(200));
+        assert!(listen_at(&long, 0o600, 8).is_err());
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 
-use ::log::warn;
+use ::log::{info, warn};
 use quick_error::quick_error;
 use rustix::fs::{Mode, OFlags, fcntl_setfl, fstat};
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -21,6 +21,7 @@ use super::log;
 use super::records::{Knot, Record, Records};
 use super::sockets::{SocketError, Sockets};
 use crate::cause::Cause;
+use crate::confinement::landlock::{Bind, Level};
 use crate::knot::command_line::Launch;
 use crate::resolve::plan::Plan;
 use crate::sys::{memfd, pidfd, spawn::Spawn};
@@ -275,3 +276,12 @@ fn stdio(plan: &Plan) -> Result<OwnedFd, LaunchError> {
 /// it to the host's, and of users and cgroups, for the process alone.
 const NAMESPACES: i32 =
     libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
+
+/// Logs how far Landlock will restrict the containers on this kernel.
+pub fn tell_landlock() {
+    let level = Level::of_kernel(&Bind::Ports(Vec::new()));
+    match level.complete() {
+        true => info!("{level}"),
+        false => warn!("{level}; a newer kernel restricts containers further"),
+    }
+}

@@ -41,6 +41,11 @@ impl Loading {
         &self.home
     }
 
+    /// How many sandboxes are configured.
+    pub fn sandboxes(&self) -> usize {
+        self.loads.len()
+    }
+
     /// Reads every sandbox.
     pub fn everything(&mut self) -> Result<Vec<(Name, Desired)>, Vec<Problem>> {
         let (loads, problems) = load::all(&self.home, None);

@@ -45,6 +45,8 @@ pub enum Event {
     Retried(Name, Desired),
     /// A container ended, or could not be started.
     Ended(ContainerName, Ending),
+    /// The process of a container that is kept was started again inside, so often.
+    StartedInside(ContainerName, u64),
     /// Time has passed.
     Timer,
     /// Everything shall stop.
@@ -105,6 +107,8 @@ pub enum Action {
     Kill(ContainerName),
     /// It ended and will be started again: keep its history.
     Rest(ContainerName, History),
+    /// It runs on: keep its history.
+    Keep(ContainerName, History),
     /// It ended for good: remove what is left of it.
     Remove(ContainerName),
     /// Read the sandbox's files again and say [`Event::Retried`].
@@ -220,6 +224,7 @@ impl Machine {
             Event::Loaded(name, desired) => self.loaded(name, desired, &mut step),
             Event::Retried(name, desired) => self.retried(name, desired, &mut step),
             Event::Ended(name, ending) => self.ended(&name, &ending, &mut step),
+            Event::StartedInside(name, times) => self.started_inside(name, times, &mut step),
             Event::Timer => self.timer(&mut step),
             Event::Stop => self.stop(&mut step),
         }
@@ -304,6 +309,15 @@ impl Machine {
             self.forget_if_empty(&name.sandbox);
         } else if matches!(ending, Ending::Failed { .. }) {
             sandbox.doubt(name, step);
+        }
+    }
+
+    fn started_inside(&mut self, name: ContainerName, times: u64, step: &mut Step<'_>) {
+        let sandbox = self.sandboxes.get_mut(&name.sandbox);
+        if let Some(container) = sandbox.and_then(|s| s.containers.get_mut(&name)) {
+            container.history.starts += times;
+            container.history.started = Some(step.now);
+            step.actions.push(Action::Keep(name, container.history));
         }
     }
 

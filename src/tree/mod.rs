@@ -6,6 +6,7 @@
 //! reads YAML: plans come from [`crate::load`]. Read [`machine`] first.
 
 pub mod backoff;
+pub mod clients;
 pub mod commands;
 pub mod ending;
 pub mod heritage;
@@ -13,13 +14,17 @@ pub mod launch;
 pub mod loading;
 pub mod log;
 pub mod machine;
+pub mod metrics;
+pub mod past;
 pub mod pid_file;
 pub mod poll;
 pub mod records;
 pub mod recovery;
+pub mod reports;
 pub mod run;
 #[cfg(test)]
 mod scratch;
 pub mod service;
 pub mod signals;
 pub mod sockets;
+pub mod tally;

@@ -1,4 +1,4 @@
-//! The one place where the supervisor waits: signals, ends of knots, time.
+//! The one place where the supervisor waits: signals, ends of knots, clients, time.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -21,8 +21,25 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Debug)]
 pub struct Poll {
     epoll: OwnedFd,
-    knots: BTreeMap<u64, ContainerName>,
+    watched: BTreeMap<u64, Watch>,
     last: u64,
+}
+
+#[derive(Debug)]
+enum Watch {
+    Knot(ContainerName),
+    Socket,
+}
+
+/// What is waited for at a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interest {
+    /// Nothing but its breaking down.
+    Nothing,
+    /// There is something to read, or someone to accept.
+    Read,
+    /// There is room for writing.
+    Write,
 }
 
 /// A knot whose end is waited for.
@@ -40,6 +57,8 @@ pub enum Ready {
     Signal,
     /// The container's knot has ended.
     Ended(ContainerName),
+    /// Something can be done at the socket of this number.
+    Socket(u64),
 }
 
 impl Poll {
@@ -50,7 +69,7 @@ impl Poll {
         epoll::add(&epoll, signals, data, epoll::EventFlags::IN)?;
         Ok(Self {
             epoll,
-            knots: BTreeMap::new(),
+            watched: BTreeMap::new(),
             last: SIGNALS,
         })
     }
@@ -66,7 +85,7 @@ impl Poll {
         let data = epoll::EventData::new_u64(number);
         match epoll::add(&self.epoll, &pidfd, data, epoll::EventFlags::IN) {
             Ok(()) => {
-                self.knots.insert(number, name.clone());
+                self.watched.insert(number, Watch::Knot(name.clone()));
                 Ok(Watched { pidfd, number })
             }
             Err(errno) => Err((pidfd, errno.into())),
@@ -75,9 +94,33 @@ impl Poll {
 
     /// Waits for this knot no more, and reaps it if it is our child.
     pub fn forget(&mut self, knot: Watched) -> io::Result<()> {
-        self.knots.remove(&knot.number);
+        self.watched.remove(&knot.number);
         epoll::delete(&self.epoll, &knot.pidfd)?;
         pidfd::reap(&knot.pidfd)
+    }
+
+    /// Waits for something at a socket as well. Returns the number by which that
+    /// is told, which no other has or will have.
+    pub fn add(&mut self, socket: impl AsFd, interest: Interest) -> io::Result<u64> {
+        self.last += 1;
+        let number = self.last;
+        let data = epoll::EventData::new_u64(number);
+        epoll::add(&self.epoll, socket, data, interest.flags())?;
+        self.watched.insert(number, Watch::Socket);
+        Ok(number)
+    }
+
+    /// Waits for something else at the socket of this number.
+    pub fn change(&mut self, number: u64, socket: impl AsFd, interest: Interest) -> io::Result<()> {
+        let data = epoll::EventData::new_u64(number);
+        Ok(epoll::modify(&self.epoll, socket, data, interest.flags())?)
+    }
+
+    /// Waits for the socket of this number no more.
+    pub fn remove(&mut self, number: u64, socket: impl AsFd) {
+        self.watched.remove(&number);
+        // Fails only for one that is not waited for.
+        let _ = epoll::delete(&self.epoll, socket);
     }
 
     /// What has happened; after `timeout` maybe nothing.
@@ -91,8 +134,21 @@ impl Poll {
         }
         let ready = |event: &epoll::Event| match event.data.u64() {
             SIGNALS => Some(Ready::Signal),
-            number => self.knots.get(&number).cloned().map(Ready::Ended),
+            number => self.watched.get(&number).map(|watch| match watch {
+                Watch::Knot(name) => Ready::Ended(name.clone()),
+                Watch::Socket => Ready::Socket(number),
+            }),
         };
         Ok(events.iter().filter_map(ready).collect())
+    }
+}
+
+impl Interest {
+    fn flags(self) -> epoll::EventFlags {
+        match self {
+            Self::Nothing => epoll::EventFlags::empty(),
+            Self::Read => epoll::EventFlags::IN,
+            Self::Write => epoll::EventFlags::OUT,
+        }
     }
 }

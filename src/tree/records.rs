@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use super::backoff::History;
 use super::ending::{LastEnd, Told};
 use super::machine::Ending;
+use super::tally::Tally;
 use crate::cause::Cause;
 use crate::name::{ContainerName, Name};
 use crate::report::Report;
@@ -61,6 +62,22 @@ pub struct Record {
     /// How it ended the last time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_end: Option<LastEnd>,
+    /// What was counted of it.
+    #[serde(default)]
+    pub tally: Tally,
+    /// How much of its report the supervisor has taken into account.
+    #[serde(default)]
+    pub heard: Heard,
+}
+
+/// How far a supervisor has heard a report whose knot goes on after an end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct Heard {
+    /// Bytes of it.
+    pub bytes: u64,
+    /// Whether the last of it was an end.
+    pub ended: bool,
 }
 
 impl Record {
@@ -197,8 +214,11 @@ impl Records {
         })
     }
 
-    /// A new record: the intent to start `plan`.
-    pub fn intent(&self, plan: Rc<Plan>, history: History, last: Option<LastEnd>) -> Record {
+    /// A new record: the intent to start `plan`, which is counted in that of `before`.
+    pub fn intent(&self, plan: Rc<Plan>, history: History, before: Option<Record>) -> Record {
+        let mut tally = before.as_ref().map_or_else(Tally::default, |b| b.tally);
+        let last_end = before.and_then(|before| before.last_end);
+        tally.started(last_end.as_ref());
         Record {
             version: VERSION,
             boot_id: self.boot_id.clone(),
@@ -207,7 +227,9 @@ impl Records {
             knot: None,
             caller: None,
             stopping: None,
-            last_end: last,
+            last_end,
+            tally,
+            heard: Heard::default(),
         }
     }
 
@@ -226,7 +248,7 @@ impl Records {
 
     /// A new, empty report of the container, open for appending.
     pub fn new_report(&self, name: &ContainerName) -> io::Result<File> {
-        let path = self.container_dir(name).join("report");
+        let path = self.report(name);
         match fs::remove_file(&path) {
             Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(err),
             _ => {}
@@ -254,9 +276,23 @@ impl Records {
         }
     }
 
+    /// What the container's knot has told after the first `bytes` of its report,
+    /// as far as it is whole lines; and how many bytes that was.
+    pub fn told_after(&self, name: &ContainerName, bytes: u64) -> io::Result<(Vec<Report>, u64)> {
+        let mut file = File::open(self.report(name))?;
+        file.seek(SeekFrom::Start(bytes))?;
+        let mut told = Vec::new();
+        file.take(REPORT_TAIL).read_to_end(&mut told)?;
+        let whole = told.iter().rposition(|byte| *byte == b'\n');
+        told.truncate(whole.map_or(0, |last| last + 1));
+        let lines = told.split(|byte| *byte == b'\n');
+        let reports = lines.filter_map(|line| serde_json::from_slice(line).ok());
+        Ok((reports.collect(), told.len() as u64))
+    }
+
     /// What the container's knot has told last.
     pub fn last_report(&self, name: &ContainerName) -> Option<Report> {
-        let tail = report_tail(&self.container_dir(name).join("report")).ok()?;
+        let tail = report_tail(&self.report(name)).ok()?;
         let mut lines = tail.split(|b| *b == b'\n').rev();
         lines.find_map(|line| serde_json::from_slice(line).ok())
     }
@@ -282,6 +318,16 @@ impl Records {
     pub fn container_dir(&self, name: &ContainerName) -> PathBuf {
         let sandbox = self.dir.join(name.sandbox.as_str());
         sandbox.join(name.within_sandbox())
+    }
+
+    /// The report of the container's knot.
+    pub fn report(&self, name: &ContainerName) -> PathBuf {
+        self.container_dir(name).join("report")
+    }
+
+    /// The boot that they are of.
+    pub fn boot_id(&self) -> &str {
+        &self.boot_id
     }
 
     /// The file system that they are on.

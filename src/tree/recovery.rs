@@ -26,10 +26,19 @@ pub struct Recovered {
     pub pidfd: Option<OwnedFd>,
 }
 
+/// What was found.
+#[derive(Debug)]
+pub struct Recovery {
+    /// The containers with a record.
+    pub recovered: Vec<Recovered>,
+    /// How many knots there were that no record names.
+    pub strays: u64,
+}
+
 /// Reads the records, and removes those that nothing can come of. Knots that
 /// no record names are killed: nobody could supervise them, and another of each
 /// would be started beside.
-pub fn recover(records: &Records) -> Result<Vec<Recovered>, RecordsError> {
+pub fn recover(records: &Records) -> Result<Recovery, RecordsError> {
     let mut recovered = Vec::new();
     let mut useless = Vec::new();
     for found in records.read_all()? {
@@ -51,11 +60,11 @@ pub fn recover(records: &Records) -> Result<Vec<Recovered>, RecordsError> {
     }
     let running = recovered.iter().filter(|found| found.pidfd.is_some());
     let known = running.filter_map(|found| found.record.knot.as_ref().map(|knot| knot.pid));
-    kill_strays(records, &known.collect()).map_err(RecordsError::Strays)?;
+    let strays = kill_strays(records, &known.collect()).map_err(RecordsError::Strays)?;
     for name in &useless {
         discard(records, name);
     }
-    Ok(recovered)
+    Ok(Recovery { recovered, strays })
 }
 
 fn discard(records: &Records, name: &ContainerName) {
@@ -64,7 +73,9 @@ fn discard(records: &Records, name: &ContainerName) {
     }
 }
 
-fn kill_strays(records: &Records, known: &BTreeSet<i32>) -> io::Result<()> {
+/// Returns how many there were.
+fn kill_strays(records: &Records, known: &BTreeSet<i32>) -> io::Result<u64> {
+    let mut strays = 0;
     let users = fs::read_link("/proc/self/ns/user")?;
     for entry in fs::read_dir("/proc")? {
         let pid = entry?
@@ -80,12 +91,13 @@ fn kill_strays(records: &Records, known: &BTreeSet<i32>) -> io::Result<()> {
         };
         if let Some(name) = pidfd::unless_gone(knot_of(records, &users, pid))?.flatten() {
             warn!(target: &about(&name.sandbox), "{name}: killing its knot, pid {pid}, which has no record");
+            strays += 1;
             if pidfd_send_signal(&pidfd, Signal::KILL).is_ok() {
                 pidfd::wait(&pidfd)?;
             }
         }
     }
-    Ok(())
+    Ok(strays)
 }
 
 /// The daemon whose knot `pid` is. Anyone can have such a command line; but

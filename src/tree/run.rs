@@ -18,6 +18,7 @@ use rustix::process::{Signal, pidfd_send_signal, umask};
 use rustix::rand::{GetRandomFlags, getrandom};
 use rustix::time::{ClockId, clock_gettime};
 
+use super::clients::{Asked, Clients, Protocol};
 use super::commands;
 use super::ending::{LastEnd, Told};
 use super::heritage::{Heritage, Program};
@@ -25,15 +26,18 @@ use super::launch::{self, LaunchError, Launcher};
 use super::loading::{Loading, rehearse};
 use super::log::{self, Destination, about};
 use super::machine::{Action, Desired, Ending, Event, Found, Machine};
+use super::metrics::Scrapes;
+use super::past::Past;
 use super::pid_file::{PidFile, PidFileError};
 use super::poll::{Poll, Ready, Watched};
 use super::records::{Record, Records, RecordsError};
-use super::recovery::{Recovered, recover};
+use super::recovery::{Recovered, Recovery, recover};
+use super::reports::Reports;
 use super::service::{self, Watchdog};
 use super::signals::{Request, Signals};
 use super::sockets::Sockets;
 use crate::cause::Cause;
-use crate::knot::cgroup;
+use crate::knot::cgroup::{self, Meters};
 use crate::load;
 use crate::name::ContainerName;
 use crate::problem::Problem;
@@ -104,20 +108,31 @@ pub fn run(config: &Path, to_stderr: bool, level: Option<LevelFilter>) -> Result
         None => Destination::Files(&home.log_file),
     };
     log::begin(&destination, master.log_level, level);
+    launch::tell_landlock();
     raise_open_file_limit();
     let records = Records::open(&home.state_dir)?;
+    let past = Past::take(&home.runtime_dir, records.boot_id());
     commands::discard_stale(&records);
     system(
         "make the mount directory",
         fs::create_dir_all(&home.mount_dir),
     )?;
+    let mut poll = system("poll", Poll::new(&signals))?;
+    let reports = Reports::new(&mut poll).inspect_err(|err| {
+        warn!("cannot watch reports, restarts inside containers are noted at their end: {err}")
+    });
     let mut tree = Tree {
         machine: Machine::default(),
         containers: BTreeMap::new(),
         sockets: Sockets::new(heritage.sockets),
-        poll: system("poll", Poll::new(&signals))?,
+        poll,
+        reports: reports.ok(),
+        clients: Clients::default(),
         loading: Loading::new(home),
         records,
+        past,
+        meters: Meters::find(),
+        scrapes: Scrapes::default(),
         launcher,
         watchdog: Watchdog::from_environment(),
         stopping: false,
@@ -127,20 +142,26 @@ pub fn run(config: &Path, to_stderr: bool, level: Option<LevelFilter>) -> Result
         .strange
         .iter()
         .for_each(|name| service::give_up_named(name));
+    tree.listen();
+    tree.listen_for_scrapers();
     tree.recover()?;
     tree.load()?;
     tree.sockets.close_left();
     service::ready(&tree.status());
     loop {
-        match tree.supervise(&signals)? {
+        let request = tree.supervise(&signals)?;
+        tree.past.keep();
+        match request {
             Request::Detach => {
                 info!("exiting; the containers keep running");
                 service::stopping("exiting; the containers keep running");
+                tree.hang_up();
                 pid_file.remove();
                 return Ok(());
             }
             Request::Stop => {
                 tree.clean_up();
+                tree.hang_up();
                 pid_file.remove();
                 info!("stopped");
                 return Ok(());
@@ -149,6 +170,11 @@ pub fn run(config: &Path, to_stderr: bool, level: Option<LevelFilter>) -> Result
         }
     }
 }
+
+mod control;
+mod counting;
+mod inside;
+mod metrics;
 
 /// A descriptor for each knot, and some for each launch.
 fn raise_open_file_limit() {
@@ -165,8 +191,14 @@ struct Tree {
     containers: BTreeMap<ContainerName, Container>,
     sockets: Sockets,
     poll: Poll,
+    /// Of containers that are kept when their process ends.
+    reports: Option<Reports>,
+    clients: Clients,
     loading: Loading,
     records: Records,
+    past: Past,
+    meters: Meters,
+    scrapes: Scrapes,
     launcher: Launcher,
     watchdog: Watchdog,
     stopping: bool,
@@ -181,7 +213,9 @@ struct Container {
 impl Tree {
     /// Takes over what an earlier supervisor left.
     fn recover(&mut self) -> Result<(), TreeError> {
-        for Recovered { record, pidfd } in recover(&self.records)? {
+        let Recovery { recovered, strays } = recover(&self.records)?;
+        self.past.found_unknown(strays);
+        for Recovered { record, pidfd } in recovered {
             let (plan, name) = (record.plan.clone(), record.plan.name.clone());
             let knot = record.knot.as_ref().zip(pidfd.as_ref());
             let knot = knot.map(|(knot, pidfd)| (knot, pidfd.as_fd()));
@@ -213,8 +247,9 @@ impl Tree {
                 history,
                 state,
             });
-            if gone {
-                self.ended(&name);
+            match gone {
+                true => self.ended(&name),
+                false => self.begin_to_hear(&name),
             }
         }
         Ok(())
@@ -258,12 +293,15 @@ impl Tree {
             if self.exit {
                 return Ok(Request::Stop);
             }
-            let proof = self.watchdog.alive(now());
-            let next = self.machine.next_timer().into_iter().chain(proof).min();
-            let timeout = next.map(|at| at.saturating_sub(now()));
+            self.past.keep();
+            self.clients.expire(&mut self.poll, now());
+            self.scrape();
+            let timeout = self.next().map(|at| at.saturating_sub(now()));
             for ready in system("poll", self.poll.wait(timeout))? {
                 match ready {
                     Ready::Ended(name) => self.ended(&name),
+                    Ready::Socket(number) if self.is_reports(number) => self.hear_all(),
+                    Ready::Socket(number) => self.attend(number),
                     Ready::Signal => match system("read a signal", signals.next())? {
                         None => {}
                         Some(Request::Reload) if self.stopping => {}
@@ -277,6 +315,36 @@ impl Tree {
                     },
                 }
             }
+        }
+    }
+
+    /// When there is something to do, whatever happens until then.
+    fn next(&mut self) -> Option<Duration> {
+        let timers = [
+            self.machine.next_timer(),
+            self.watchdog.alive(now()),
+            self.clients.next_deadline(),
+            self.scrapes.next(),
+        ];
+        timers.into_iter().flatten().min()
+    }
+
+    /// Attends to a client.
+    fn attend(&mut self, number: u64) {
+        let Some(asked) = self.clients.ready(&mut self.poll, number, now()) else {
+            return;
+        };
+        let Asked {
+            client,
+            protocol,
+            request,
+        } = asked;
+        let answer = match protocol {
+            Protocol::Control => Some(self.control(&request)),
+            Protocol::Metrics => self.metrics(client, &request),
+        };
+        if let Some(answer) = answer {
+            self.clients.answer(&mut self.poll, client, answer, now());
         }
     }
 
@@ -294,9 +362,9 @@ impl Tree {
         match action {
             Action::Start(plan, history) => {
                 let name = plan.name.clone();
-                let last = self.containers.remove(&name);
-                let last = last.and_then(|container| container.record.last_end);
-                let record = self.records.intent(plan, history, last);
+                let before = self.containers.remove(&name);
+                let before = before.map(|container| container.record);
+                let record = self.records.intent(plan, history, before);
                 return self.start(name, record);
             }
             Action::Terminate(name) => {
@@ -308,6 +376,7 @@ impl Tree {
                 self.signal(&name, Signal::KILL);
             }
             Action::Rest(name, history) => {
+                self.count_usage(&name);
                 self.remove_cgroup(&name);
                 self.update(&name, |record| {
                     record.history = history;
@@ -315,10 +384,11 @@ impl Tree {
                     record.stopping = None;
                 });
             }
+            Action::Keep(name, history) => self.update(&name, |record| record.history = history),
             Action::Remove(name) => {
                 self.remove_cgroup(&name);
                 self.sockets.release(&name);
-                self.containers.remove(&name);
+                self.count_gone(&name);
                 if let Err(err) = self.records.remove(&name) {
                     error!(target: &about(&name.sandbox), "{name}: cannot remove its record: {err}");
                 }
@@ -360,6 +430,7 @@ impl Tree {
         }
         self.containers
             .insert(name.clone(), Container { record, knot });
+        self.begin_to_hear(&name);
         ending.map(|ending| Event::Ended(name, ending))
     }
 
@@ -371,9 +442,14 @@ impl Tree {
         if let Some(Err(err)) = container.knot.take().map(|knot| self.poll.forget(knot)) {
             warn!("{name}: cannot reap its knot: {err}");
         }
+        self.hear(name);
         let told = self.records.ending(name);
         let ending = told.ending.clone();
-        note_end(&mut container.record, told);
+        if let Some(container) = self.containers.get_mut(name)
+            && !container.record.heard.ended
+        {
+            note_end(&mut container.record, told);
+        }
         self.feed(Event::Ended(name.clone(), ending));
     }
 
@@ -441,6 +517,8 @@ impl Tree {
     /// Nothing runs any more: removes what was made for it.
     fn clean_up(&self) {
         let home = self.loading.home();
+        self.past.forget();
+        let _ = fs::remove_file(home.metrics_socket());
         commands::discard_stale(&self.records);
         self.records.remove_dir();
         if home.state_dir.exists() {
@@ -469,8 +547,10 @@ fn note_end(record: &mut Record, told: Told) {
             .map_or(0, |time| time.as_secs()),
     };
     let name = &record.plan.name;
-    let level = last.level(last.ending.is_failure(&record.plan.supervision));
+    let failed = last.ending.is_failure(&record.plan.supervision);
+    let level = last.level(failed);
     ::log::log!(target: &about(&name.sandbox), level, "{name}: {last}");
+    record.tally.ended(failed && !last.stopped);
     record.last_end = Some(last);
 }
 

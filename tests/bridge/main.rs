@@ -159,9 +159,14 @@ fn does_not_wait_for_a_bridge_that_is_off() {
     let Some(mut host) = Host::new() else { return };
     host.bridge_off("br0");
     let name = host_end("br0", IPV4[1].parse().unwrap());
-    let start = Instant::now();
+    // It would wait for two seconds each time; a busy machine delays one, or another.
+    let soon = (0..5).any(|_| {
+        let start = Instant::now();
+        let _container = Container::attached(on_br0(IPV4[1])).unwrap();
+        start.elapsed() < Duration::from_secs(1)
+    });
+    assert!(soon);
     let _container = Container::attached(on_br0(IPV4[1])).unwrap();
-    assert!(start.elapsed() < Duration::from_secs(1));
     assert!(host.link(&name).port_disabled);
 }
 

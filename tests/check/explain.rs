@@ -25,7 +25,15 @@ fn prints_every_mount_id_limit_variable_secret_and_socket() {
     for shown in [
         "shop/web: a daemon, 2 containers, shop/web.0 to shop/web.1",
         "/bin/web --name shop/web.0 'two words'",
-        "/proc  the container's processes",
+        "no new ones",
+        "none",
+        "the default profile",
+        "auto: landlock",
+        "TCP ports to bind: 0, 8000",
+        "/proc  the container's processes, without acpi asound",
+        "; read-only bus fs irq sys sysrq-trigger",
+        "without firmware devices/virtual/powercap",
+        "RLIMIT_CORE 1",
         &format!(
             "/data  {} of the host, read-only",
             stage.path("data").display()
@@ -48,6 +56,41 @@ fn prints_every_mount_id_limit_variable_secret_and_socket() {
         !outcome.stdout.contains(sealed),
         "the token itself says nothing to people"
     );
+}
+
+#[test]
+fn shows_and_warns_of_every_loosening() {
+    let stage = Stage::new();
+    stage.add_to_sandbox(
+        "user-namespace: false\ncapabilities: [NET_RAW]\nseccomp: { allow: [ptrace] }\n\
+         no-new-privileges: false\nallow-exec-volumes: true\n\
+         rlimits: { core: unlimited }\nlandlock: off\n",
+    );
+    let outcome = stage.check(&["--explain", "shop/web"]);
+    assert_eq!(outcome.status, 0, "{}", outcome.stderr);
+    for shown in [
+        "those of the host: no user namespace",
+        "new ones, but set-user-id programs of the image do not work",
+        "NET_RAW",
+        "the default profile, and ptrace",
+        "landlock      off\n",
+        "RLIMIT_CORE unlimited",
+    ] {
+        let stdout = &outcome.stdout;
+        assert!(stdout.contains(shown), "no {shown:?} in {stdout}");
+    }
+    for warned in [
+        "run in the host's user namespace",
+        "`capabilities` grants NET_RAW",
+        "`seccomp` allows more calls: ptrace",
+        "`no-new-privileges: false`",
+        "`allow-exec-volumes`",
+        "`rlimits: { core }`",
+        "`landlock: off`",
+    ] {
+        let stderr = &outcome.stderr;
+        assert!(stderr.contains(warned), "no {warned:?} in {stderr}");
+    }
 }
 
 #[test]

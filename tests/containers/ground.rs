@@ -49,15 +49,23 @@ pub struct Ground {
 }
 
 impl Ground {
-    /// None, and says so, if real containers cannot be run here.
-    pub fn new() -> Option<Self> {
-        if !rustix::process::geteuid().is_root() {
+    /// Whether real containers can be run here; says so if not.
+    pub fn possible() -> bool {
+        let root = rustix::process::geteuid().is_root();
+        if !root {
             let must = std::env::var_os("LITHOS_TEST_ROOT").is_some_and(|value| value == "1");
             assert!(!must, "LITHOS_TEST_ROOT=1, but this is not root");
             // Past the test runner's capture, which hides what passing tests print.
             let thread = std::thread::current();
             let name = thread.name().unwrap_or_default();
             let _ = writeln!(std::io::stderr(), "SKIP {name}: containers need root");
+        }
+        root
+    }
+
+    /// None, and says so, if real containers cannot be run here.
+    pub fn new() -> Option<Self> {
+        if !Self::possible() {
             return None;
         }
         static NUMBER: AtomicU32 = AtomicU32::new(0);

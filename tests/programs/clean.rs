@@ -300,6 +300,30 @@ fn follows_no_symlink() {
 }
 
 #[test]
+fn deletes_nothing_of_an_image_in_which_something_is_mounted() {
+    use rustix::mount::{UnmountFlags, mount_bind, unmount};
+    let Some(ground) = ground() else { return };
+    ground.write("outside/precious", "text");
+    ground.write("images/v1/a/file", "text");
+    ground.write("images/v1/z/file", "text");
+    ground.write("images/v1/z/hosts", "");
+    for (mounted, on) in [("outside", "data/inner"), ("outside/precious", "z/hosts")] {
+        let on = ground.path(&format!("images/v1/{on}"));
+        mount_bind(ground.path(mounted), &on).unwrap();
+        let before = crate::tree::files_below(&ground.path("images/v1"));
+        let output = clean_most(&ground);
+        let after = crate::tree::files_below(&ground.path("images/v1"));
+        unmount(&on, UnmountFlags::DETACH).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+        assert!(said(&output).contains("images/v1: "), "{}", said(&output));
+        assert_eq!(after, before);
+        assert!(ground.path("outside/precious").exists());
+    }
+    assert!(clean_most(&ground).status.success());
+    assert_eq!(images(&ground), ["v5"]);
+}
+
+#[test]
 fn images_have_as_many_components_as_image_dir_levels_says() {
     let Some(ground) = Ground::new() else { return };
     for image in ["web/v1", "web/v2", "job/v1"] {

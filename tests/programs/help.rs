@@ -2,10 +2,11 @@
 
 use std::process::{Command, Output};
 
-const PROGRAMS: [(&str, &str); 7] = [
+const PROGRAMS: [(&str, &str); 8] = [
     ("lithos_check", env!("CARGO_BIN_EXE_lithos_check")),
     ("lithos_clean", env!("CARGO_BIN_EXE_lithos_clean")),
     ("lithos_cmd", env!("CARGO_BIN_EXE_lithos_cmd")),
+    ("lithos_ctl", env!("CARGO_BIN_EXE_lithos_ctl")),
     ("lithos_knot", env!("CARGO_BIN_EXE_lithos_knot")),
     ("lithos_ps", env!("CARGO_BIN_EXE_lithos_ps")),
     ("lithos_switch", env!("CARGO_BIN_EXE_lithos_switch")),

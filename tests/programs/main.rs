@@ -21,5 +21,6 @@ mod bridged;
 mod clean;
 mod cmd;
 mod help;
+mod metrics;
 mod ps;
 mod terminal;

@@ -74,6 +74,45 @@ fn shows_each_container_with_its_figures() {
 }
 
 #[test]
+fn memory_and_processor_time_are_those_of_the_cgroup_where_there_is_one() {
+    let Some(ground) = Ground::new() else { return };
+    let parent = ground.root().file_name().unwrap().to_str().unwrap();
+    ground.master(&format!("cgroup-name: {parent}"));
+    ground.container(
+        "arguments: [fill=/tmp/all, report, sleep]\nvolumes: { /tmp: !Tmpfs { size: 20Mi } }",
+    );
+    let tree = ground.start();
+    tree.result("shop/web.0", "report");
+    let row = &json(&ground)[0];
+    // A full tmpfs is charged to the container, and resident in none of its processes.
+    let memory = row["memory-bytes"].as_u64().unwrap();
+    assert!((20 << 20..100 << 20).contains(&memory), "{memory}");
+    assert!(row["cpu-seconds"].as_f64().unwrap() > 0.0, "{row}");
+}
+
+#[test]
+fn what_a_container_fails_with_moves_no_cursor_and_stays_on_its_line() {
+    let Some(ground) = Ground::new() else { return };
+    let tree = started(&ground);
+    tree.abandon();
+    let path = "run/state/shop/bad.0/record.json";
+    let record = std::fs::read(ground.path(path)).unwrap();
+    let mut record: Value = serde_json::from_slice(&record).unwrap();
+    let reason = "cannot execute /bin/\u{1b}[2J\nshop/web.9\u{202e}";
+    record["last-end"]["ending"] = serde_json::json!({ "failed": { "reason": reason } });
+    ground.write(path, record.to_string());
+    let shown = text(&ground, &[]);
+    assert!(!shown.contains(['\u{1b}', '\u{202e}']), "{shown}");
+    assert_eq!(shown.lines().count(), 4, "{shown}");
+    assert!(
+        shown.contains("cannot start: cannot execute /bin/"),
+        "{shown}"
+    );
+    // Whatever was left running ends with it.
+    drop(ground.start());
+}
+
+#[test]
 fn shows_a_table_and_a_tree() {
     let Some(ground) = Ground::new() else { return };
     let tree = started(&ground);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::source;
+use crate::config::confinement::{Confinement, Seccomp};
 use crate::config::container::{
     Choice, Container, ContainerKind, HostsFile, ResolvConf, SecretMap, TcpPort, Variable, Volume,
     read_container, read_secrets_file,
@@ -155,6 +156,8 @@ fn the_defaults_are_those_of_the_documentation() {
         "memory: None, cpu: None, pids: 4096, cpu_shares: 262144, fileno: 1048576",
         "instances: 1000, tmpfs: 1073741824, kill_timeout: 300s",
         "user_namespace: true",
+        "capabilities: {}, seccomp: Default, no_new_privileges: true",
+        "allow_exec_volumes: false, rlimits: {}, landlock: true",
         "\"/etc/resolv.conf\"",
         "\"/etc/hosts\"",
         "bridged_network: None",
@@ -195,6 +198,14 @@ limits:
   tmpfs: 64Mi
   kill-timeout: 1m30s
 user-namespace: true
+capabilities: [CHOWN, CAP_SYS_CHROOT]
+seccomp: { allow: [ptrace, chroot] }
+no-new-privileges: false
+allow-exec-volumes: true
+rlimits:
+  nproc: 1k
+  memlock: unlimited
+landlock: 'off'
 additional-hosts:
   db.internal: 10.0.0.7
 uid-map:
@@ -255,6 +266,16 @@ fn whole_sandbox() -> Sandbox {
             kill_timeout: Duration::from_secs(90),
         },
         user_namespace: true,
+        confinement: Confinement {
+            capabilities: ["CHOWN", "SYS_CHROOT"].map(|c| c.parse().unwrap()).into(),
+            seccomp: Seccomp::Allow(["ptrace", "chroot"].map(str::to_owned).into()),
+            no_new_privileges: false,
+            allow_exec_volumes: true,
+            rlimits: [("nproc", Some(1000)), ("memlock", None)]
+                .map(|(name, limit)| (name.parse().unwrap(), limit))
+                .into(),
+            landlock: false,
+        },
         additional_hosts: [("db.internal".to_owned(), "10.0.0.7".parse().unwrap())].into(),
         uid_map: vec![map(0, 1000, 1), map(1, 100_000, 65536)],
         gid_map: vec![map(0, 2000, 10)],

@@ -84,6 +84,74 @@ fn refuses_what_breaks_a_rule_of_every_document() {
 }
 
 #[test]
+fn refuses_what_breaks_a_rule_of_the_confinement() {
+    each(
+        "sandbox",
+        &[
+            (
+                "capabilities: [NET_ADMN]",
+                "1:16: unknown capability `NET_ADMN`, did you mean `NET_ADMIN`?",
+            ),
+            ("capabilities: CHOWN", "expected a list of capabilities"),
+            (
+                "capabilities: [[CHOWN]]",
+                "expected the name of a capability",
+            ),
+            (
+                "seccomp: off",
+                "expected `default`, `unconfined` or { allow",
+            ),
+            (
+                "seccomp: [ptrace]",
+                "expected `default`, `unconfined` or { allow",
+            ),
+            ("seccomp: {}", "`allow` is missing"),
+            (
+                "seccomp: { deny: [ptrace], allow: [] }",
+                "unknown key `deny`",
+            ),
+            (
+                "seccomp: { allow: [ptrce] }",
+                "unknown system call `ptrce`, did you mean `ptrace`?",
+            ),
+            ("no-new-privileges: 1", "expected `true` or `false`"),
+            ("allow-exec-volumes: [/db]", "expected `true` or `false`"),
+            ("landlock: on", "expected one of auto, off"),
+            ("rlimits: [core]", "expected a mapping of resource to limit"),
+            (
+                "rlimits: { nprocs: 1 }",
+                "unknown resource `nprocs`, did you mean `nproc`?",
+            ),
+            (
+                "rlimits: { nofile: 1 }",
+                "open files are limited elsewhere (set `limits: { fileno }`",
+            ),
+            ("rlimits: { core: 0 }", "this must be at least 1"),
+            ("rlimits: { nice: 41 }", "this must be at most 40"),
+            ("rlimits: { rtprio: unlimited }", "this must be at most 99"),
+            ("rlimits: { as: much }", "expected an integer"),
+        ],
+    );
+    each(
+        "container",
+        &[
+            ("capabilities: [CHOWN]", "unknown key `capabilities`"),
+            ("seccomp: unconfined", "unknown key `seccomp`"),
+            (
+                "no-new-privileges: false",
+                "unknown key `no-new-privileges`",
+            ),
+            (
+                "allow-exec-volumes: true",
+                "unknown key `allow-exec-volumes`",
+            ),
+            ("rlimits: { core: unlimited }", "unknown key `rlimits`"),
+            ("landlock: off", "unknown key `landlock`"),
+        ],
+    );
+}
+
+#[test]
 fn refuses_what_breaks_a_rule_of_the_master_config() {
     each(
         "master",
@@ -111,6 +179,7 @@ fn refuses_what_breaks_a_rule_of_the_master_config() {
             ),
             ("syslog-facility: local8", "did you mean local0?"),
             ("metrics-listen: localhost", "this is no address and port"),
+            ("metrics-listen: 127.0.0.1:0", "this is no address and port"),
             ("syslog-app-name: 'a b'", "1 to 48 printable"),
             (
                 "syslog-app-name: a\nsyslog-name: b",

@@ -111,6 +111,29 @@ fn files_are_read_and_written_only_where_the_rules_say() {
 }
 
 #[test]
+fn no_program_outside_is_executed_by_way_of_a_magic_link() {
+    if !kernel_has(2) {
+        return;
+    }
+    // As a start would whose path was pointed at the knot after it was checked.
+    let scratch = tempfile::tempdir().unwrap();
+    let link = scratch.path().join("program");
+    std::os::unix::fs::symlink("/proc/self/exe", &link).unwrap();
+    let list = || kind(Command::new(&link).arg("--list").output());
+    let proc = Path::new("/proc");
+    let inside = [scratch.path(), proc];
+    assert_eq!(
+        restricted(&rules(&inside, &inside, Bind::Any), list),
+        format!("{:?}", ErrorKind::PermissionDenied)
+    );
+    let everything = [Path::new("/")];
+    assert_eq!(
+        restricted(&rules(&everything, &inside, Bind::Any), list),
+        "done"
+    );
+}
+
+#[test]
 fn programs_are_executed_only_where_the_rules_say() {
     if !kernel_has(2) {
         return;

@@ -38,10 +38,14 @@ pub fn wanted(controllers: &[String]) -> Result<Vec<Hierarchy>, Failure> {
 
 /// Every mounted hierarchy.
 pub fn all() -> io::Result<Vec<Hierarchy>> {
-    let own = fs::read_to_string("/proc/self/cgroup")?;
+    all_for(&fs::read_to_string("/proc/self/cgroup")?)
+}
+
+/// Every mounted hierarchy, as a process with this `/proc/PID/cgroup` uses them.
+pub fn all_for(own: &str) -> io::Result<Vec<Hierarchy>> {
     let mut all = mounted(&fs::read_to_string("/proc/self/mountinfo")?);
     for hierarchy in all.iter_mut().filter(|one| one.version == Version::Two) {
-        hierarchy.base = delegated(&hierarchy.mounted, &own).unwrap_or(hierarchy.mounted.clone());
+        hierarchy.base = delegated(&hierarchy.mounted, own).unwrap_or(hierarchy.mounted.clone());
         let controllers = fs::read_to_string(hierarchy.base.join("cgroup.controllers"))?;
         let names = controllers.split_whitespace();
         hierarchy.controllers = names
@@ -51,12 +55,18 @@ pub fn all() -> io::Result<Vec<Hierarchy>> {
     Ok(all)
 }
 
-/// v2 where it has the controllers. `name` and `cpuacct` mean nothing on v2.
+/// v2 where it has the controllers. `name` and `cpuacct` mean nothing on v2. On
+/// v1 `cpuacct` belongs to `cpu`, even where it is mounted by itself: v2's `cpu`
+/// accounts, too.
 fn choose(all: Vec<Hierarchy>, controllers: &[String]) -> Result<Vec<Hierarchy>, Failure> {
     let (two, one): (Vec<_>, Vec<_>) = all.into_iter().partition(|one| one.version == Version::Two);
     let mut chosen: Vec<Hierarchy> = Vec::new();
-    for controller in controllers {
-        let has = |hierarchy: &&Hierarchy| hierarchy.controllers.contains(controller);
+    let named = |name: &str| controllers.iter().any(|controller| controller == name);
+    let any = |all: &[Hierarchy], name: &str| all.iter().any(|one| one.has(name));
+    let separate = named("cpu") && !named("cpuacct") && !any(&two, "cpu") && any(&one, "cpuacct");
+    let accounting = separate.then(|| "cpuacct".to_owned());
+    for controller in controllers.iter().chain(&accounting) {
+        let has = |hierarchy: &&Hierarchy| hierarchy.has(controller);
         let found = two.iter().find(has).or_else(|| one.iter().find(has));
         let Some(found) = found else {
             if matches!(controller.as_str(), "name" | "cpuacct") && !two.is_empty() {
@@ -148,6 +158,11 @@ fn delegated(mounted: &Path, own: &str) -> Option<PathBuf> {
 pub type Limit = (&'static str, String);
 
 impl Hierarchy {
+    /// Whether it has the controller, by its name in v1.
+    pub fn has(&self, controller: &str) -> bool {
+        self.controllers.iter().any(|own| own == controller)
+    }
+
     /// Its name, as the directory it is mounted on has it.
     pub fn name(&self) -> String {
         let name = self.mounted.file_name().unwrap_or_default();
@@ -291,6 +306,28 @@ mod tests {
         let names: Vec<_> = found.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["cpu,cpuacct", "memory", "unified", "systemd"]);
         assert_eq!(found[0].1, ["cpu", "cpuacct"]);
+    }
+
+    #[test]
+    fn accounts_processor_time_on_v1_wherever_its_controller_is() {
+        let separate = "\
+32 31 0:29 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu
+33 31 0:30 / /sys/fs/cgroup/cpuacct rw - cgroup cgroup rw,cpuacct
+41 31 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw
+";
+        let cpu = ["cpu".to_owned()];
+        let names = |all| -> Vec<_> {
+            let chosen = choose(all, &cpu).unwrap().into_iter();
+            chosen.map(|one| one.name()).collect()
+        };
+        let mut all = mounted(separate);
+        all[2].controllers = Vec::new();
+        assert_eq!(names(all.clone()), ["cpu", "cpuacct"]);
+        all[2].controllers = cpu.to_vec();
+        assert_eq!(names(all), ["unified"]);
+        let mut together = mounted(HYBRID);
+        together[3].controllers = Vec::new();
+        assert_eq!(names(together), ["cpu,cpuacct"]);
     }
 
     #[test]

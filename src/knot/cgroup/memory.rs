@@ -2,13 +2,10 @@
 //! memory. Read through the descriptors that the knot has kept, since the
 //! host's file system is gone by then.
 
-use std::fs::File;
-use std::io::Read;
 use std::os::fd::OwnedFd;
 
-use rustix::fs::{Mode, OFlags, openat};
-
 use super::Placement;
+use super::number::number;
 use crate::report::OutOfMemory;
 use crate::resolve::plan::Cgroup;
 
@@ -63,14 +60,4 @@ impl Placement {
             })
         })
     }
-}
-
-/// The number on the line that begins so.
-fn number(directory: &OwnedFd, file: &str, line: &str) -> Option<u64> {
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-    let file = openat(directory, file, flags, Mode::empty()).ok()?;
-    let mut text = String::new();
-    File::from(file).read_to_string(&mut text).ok()?;
-    let rest = text.lines().find_map(|found| found.strip_prefix(line))?;
-    rest.trim().parse().ok()
 }

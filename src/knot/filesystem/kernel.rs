@@ -8,29 +8,9 @@ use rustix::fs::{Mode, OFlags, mkdirat};
 
 use super::{Attempt, Failure, Shape, Site, shape_of};
 use crate::knot::cgroup::Placement;
+use crate::resolve::plan::{MASKED_IN_PROC, MASKED_IN_SYS, READONLY_IN_PROC};
 use crate::sys::beneath::open_beneath;
 use crate::sys::mount::{self, NODEV, NOEXEC, NOSUID, READONLY};
-
-/// What container engines hide in `/proc`: it tells about, or acts on, the
-/// whole machine.
-const MASKED_IN_PROC: &[&str] = &[
-    "acpi",
-    "asound",
-    "interrupts",
-    "kcore",
-    "keys",
-    "latency_stats",
-    "sched_debug",
-    "scsi",
-    "timer_list",
-    "timer_stats",
-];
-
-/// What they leave readable in `/proc`.
-const READONLY_IN_PROC: &[&str] = &["bus", "fs", "irq", "sys", "sysrq-trigger"];
-
-/// What they hide in `/sys`.
-const MASKED_IN_SYS: &[&str] = &["firmware", "devices/virtual/powercap"];
 
 /// A procfs of this pid namespace, detached.
 pub fn new_procfs() -> Result<OwnedFd, Failure> {

@@ -36,7 +36,7 @@ pub fn enter(plan: &Plan, cgroup: &Placement) -> Result<OwnedFd, Failure> {
     mount::make_all_private().cannot("make private", "the mounts of the host")?;
     let site = Site {
         own: OwnTmpfs::attach(&plan.mount_dir)?,
-        root: attach_image(&plan.image, &plan.mount_dir)?,
+        root: attach_image(plan)?,
         proc: kernel::new_procfs()?,
         cgroup,
         plan,
@@ -69,10 +69,14 @@ enum Shape {
     File,
 }
 
-fn attach_image(image: &Path, mount_dir: &Path) -> Result<OwnedFd, Failure> {
+fn attach_image(plan: &Plan) -> Result<OwnedFd, Failure> {
+    let (image, mount_dir) = (plan.image.as_path(), plan.mount_dir.as_path());
+    let attributes = match plan.allows_set_id() {
+        true => NODEV | READONLY,
+        false => NOSUID | NODEV | READONLY,
+    };
     let source = mount::open_directory(image).cannot_at("open the image", image)?;
-    let root =
-        mount::clone_of(source, NOSUID | NODEV | READONLY).cannot_at("mount the image", image)?;
+    let root = mount::clone_of(source, attributes).cannot_at("mount the image", image)?;
     let target = mount::open_directory(mount_dir).cannot_at("open", mount_dir)?;
     mount::attach(&root, target).cannot_at("mount the image on", mount_dir)?;
     Ok(root)

@@ -18,13 +18,7 @@ use crate::sys::mount::{self, Attributes, NODEV, NOEXEC, NOSUID, READONLY};
 
 pub fn mount_readonly(site: &Site<'_>, target: &Path, host: &HostPath) -> Result<(), Failure> {
     let source = open(host, target, None)?;
-    bind(
-        site,
-        source,
-        host,
-        target,
-        NOSUID | NODEV | NOEXEC | READONLY,
-    )
+    bind(site, source, host, target, of_host(site) | READONLY)
 }
 
 pub fn mount_persistent(
@@ -34,7 +28,16 @@ pub fn mount_persistent(
     make: Option<&Owner>,
 ) -> Result<(), Failure> {
     let source = open(host, target, make)?;
-    bind(site, source, host, target, NOSUID | NODEV | NOEXEC)
+    bind(site, source, host, target, of_host(site))
+}
+
+/// What the volumes that lie on the host have in common.
+fn of_host(site: &Site<'_>) -> Attributes {
+    let confinement = site.plan.confinement.as_ref();
+    match confinement.is_some_and(|confinement| confinement.exec_volumes) {
+        true => NOSUID | NODEV,
+        false => NOSUID | NODEV | NOEXEC,
+    }
 }
 
 pub fn mount_tmpfs(site: &Site<'_>, target: &Path, size: u64, mode: u32) -> Result<(), Failure> {

@@ -139,6 +139,7 @@ impl World {
                 alive.killed = true;
             }
             Action::Rest(name, _) => assert!(!self.alive.contains_key(&name)),
+            Action::Keep(name, _) => assert!(self.alive.contains_key(&name)),
             Action::Remove(name) => {
                 assert!(!self.alive.contains_key(&name), "{name} removed alive");
                 self.past.remove(&name);

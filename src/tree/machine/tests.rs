@@ -369,3 +369,20 @@ fn hundreds_of_starts_are_spread_over_steps() {
     }
     assert_eq!(seen, 100);
 }
+
+#[test]
+fn starts_inside_a_kept_container_count_and_are_waited_from() {
+    let mut machine = running();
+    let web_0: ContainerName = "shop/web.0".parse().unwrap();
+    let actions = machine.step(Event::StartedInside(web_0.clone(), 2), at(107.0), 0.0);
+    let [Action::Keep(kept, history)] = &actions[..] else {
+        panic!("{actions:?}");
+    };
+    assert_eq!((kept, history.starts), (&web_0, 3));
+    assert_eq!(history.started, Some(at(107.0)));
+    let strange = "other/web.0".parse().unwrap();
+    assert_eq!(
+        machine.step(Event::StartedInside(strange, 1), at(107.0), 0.0),
+        []
+    );
+}

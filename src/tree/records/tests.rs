@@ -30,7 +30,13 @@ fn record(records: &Records) -> Record {
         failures: 2,
         started: Some(Duration::from_millis(1234)),
     };
-    let mut record = records.intent(plan("shop/web.0", 1), history, Some(last_end()));
+    let mut record = records.intent(plan("shop/web.0", 1), history, None);
+    record.last_end = Some(last_end());
+    record.tally.ended(true);
+    record.heard = Heard {
+        bytes: 99,
+        ended: true,
+    };
     let pid = std::process::id() as i32;
     let pidfd = pidfd::open(pid).unwrap();
     record.knot = Some(Knot::note(pid, pidfd, vec![7, 9]).unwrap());
@@ -63,6 +69,42 @@ fn a_record_survives_a_round_trip() {
         [Found::Record(found)] => assert_eq!(**found, record),
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn an_intent_counts_on_from_the_record_before() {
+    let scratch = Scratch::new();
+    let records = records(&scratch);
+    let before = record(&records);
+    let next = records.intent(plan("shop/web.0", 2), before.history, Some(before.clone()));
+    assert_eq!(next.last_end, before.last_end);
+    assert_eq!((next.tally.started, next.tally.deaths), (2, 1));
+    let reasons = next.tally.restarts.by_reason();
+    assert!(reasons.contains(&("out-of-memory", 1)), "{reasons:?}");
+    assert_eq!((next.heard, next.knot), (Heard::default(), None));
+}
+
+#[test]
+fn a_report_is_heard_by_whole_lines_from_where_it_was_left() {
+    let scratch = Scratch::new();
+    let records = records(&scratch);
+    let record = record(&records);
+    let name = &record.plan.name;
+    records.write(&record).unwrap();
+    let mut report = records.new_report(name).unwrap();
+    let started = |time| Report::Started {
+        time,
+        landlock: None,
+    };
+    let line = |time| serde_json::to_string(&started(time)).unwrap() + "\n";
+    let half = line(2).len() / 2;
+    write!(report, "{}{}", line(1), &line(2)[..half]).unwrap();
+    let (told, bytes) = records.told_after(name, 0).unwrap();
+    assert_eq!(told, [started(1)]);
+    assert_eq!(records.told_after(name, bytes).unwrap(), (vec![], 0));
+    write!(report, "{}{}", &line(2)[half..], line(3)).unwrap();
+    let (told, _) = records.told_after(name, bytes).unwrap();
+    assert_eq!(told, [started(2), started(3)]);
 }
 
 #[test]

@@ -3,12 +3,15 @@
 use std::fs;
 use std::io::{self, Write};
 use std::net::TcpListener;
+use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::{SocketAddr, UnixStream};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::{SigSet, Signal, raise};
 use rustix::mount::{MountFlags, UnmountFlags, mount_remount, unmount};
+use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 use serde_json::{Value, json};
 
 use crate::sight;
@@ -23,6 +26,11 @@ pub fn attempt(verb: &str, object: &str) -> io::Result<Value> {
         "execute" => execute(object),
         "unmount" => done(unmount(object, UnmountFlags::DETACH)),
         "remount" => done(mount_remount(object, MountFlags::empty(), "")),
+        "output" => output(object),
+        "chroot" => done(rustix::process::chroot(object)),
+        "grab" => grab(object),
+        "bind" => bind(object),
+        "connect" => connect(object),
         "become" => done(rustix::thread::set_thread_uid(uid(object)?)),
         "kill" => kill(object),
         "orphan" => orphan(),
@@ -82,6 +90,33 @@ fn fill(path: &str) -> io::Result<Value> {
 fn execute(path: &str) -> io::Result<Value> {
     let status = Command::new(path).arg("exit=0").status()?;
     Ok(json!(status.to_string()))
+}
+
+/// What the program reports, being this one.
+fn output(path: &str) -> io::Result<Value> {
+    let output = Command::new(path).arg("report").output()?;
+    let line: Value = serde_json::from_slice(&output.stdout)?;
+    Ok(line["result"].clone())
+}
+
+/// One of its own descriptors, in the way that a debugger takes another's.
+fn grab(fd: &str) -> io::Result<Value> {
+    let this = pidfd_open(getpid(), PidfdFlags::empty())?;
+    let fd = fd.parse().map_err(io::Error::other)?;
+    pidfd_getfd(this, fd, PidfdGetfdFlags::empty())?;
+    Ok(json!("done"))
+}
+
+fn bind(port: &str) -> io::Result<Value> {
+    let port: u16 = port.parse().map_err(io::Error::other)?;
+    TcpListener::bind(("127.0.0.1", port))?;
+    Ok(json!("done"))
+}
+
+/// To an abstract Unix socket of this name.
+fn connect(name: &str) -> io::Result<Value> {
+    UnixStream::connect_addr(&SocketAddr::from_abstract_name(name)?)?;
+    Ok(json!("done"))
 }
 
 fn kill(signal: &str) -> io::Result<Value> {

@@ -12,12 +12,16 @@
 //! | `list=PATH` | the directory's entries, with mode, owner and size |
 //! | `write=PATH` | makes or extends the file with one line |
 //! | `execute=PATH` | runs the file |
+//! | `output=PATH` | what the file reports, being this program |
+//! | `chroot=PATH`, `grab=FD`, `bind=PORT`, `connect=NAME` | tries to change its root; to take its own descriptor as a debugger would; to bind a TCP port; to connect to an abstract Unix socket |
 //! | `unmount=PATH`, `remount=PATH` | tries to undo a mount, to make it writable |
 //! | `become=UID` | tries to take on another user id |
 //! | `ignore-term`, `orphan`, `fill=PATH` | ignores SIGTERM; leaves a child of nobody behind; fills a volume |
 //! | `serve=FD` | answers each client of the listening socket with its name, for ever |
+//! | `try=DEED` | attacks something, in a child of its own; see `attack` |
 //! | `exit=N`, `kill=SIGNAL`, `sleep` | ends; waits for ever |
 
+mod attack;
 mod deeds;
 mod sight;
 
@@ -29,6 +33,8 @@ fn main() {
     for action in std::env::args().skip(1) {
         let (verb, object) = action.split_once('=').unwrap_or((&action, ""));
         let result = match verb {
+            "try" => attack::attempt(object),
+            "do" => attack::perform(object),
             "report" => sight::everything(),
             "sleep" => deeds::sleep(),
             "exit" => std::process::exit(object.parse().expect("a number")),

@@ -1,0 +1,7 @@
+//! `lithos_ctl`: sees and steers what runs. All of it is in [`lithos::ctl`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    lithos::ctl::main()
+}
