@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use lithos_crypt::{PrivateKey, PublicKey, ShortHash, read_private_keys_with};
+use crate::{PrivateKey, PublicKey, ShortHash, read_private_keys_with};
 use zeroize::Zeroizing;
 
-use crate::failure::Failure;
-use crate::input;
+use super::failure::Failure;
+use super::input;
 
 /// Reads the public key of a file.
 pub fn read_public_key(path: &Path) -> Result<PublicKey, Failure> {
@@ -19,6 +19,21 @@ pub fn read_public_key(path: &Path) -> Result<PublicKey, Failure> {
         path: path.to_owned(),
         cause,
     })
+}
+
+/// The hashes of a file's keys, be they public or private.
+pub fn read_any_key(path: &Path) -> Result<Vec<ShortHash>, Failure> {
+    match read_public_key(path) {
+        Ok(key) => Ok(vec![key.hash()]),
+        Err(Failure::Key {
+            cause: crate::KeyError::PrivateNotPublic,
+            ..
+        }) => {
+            let keys = read_private_keys(&[path.to_owned()])?;
+            Ok(keys.iter().map(PrivateKey::hash).collect())
+        }
+        Err(failure) => Err(failure),
+    }
 }
 
 /// Reads the private keys of all files, and asks for passphrases.
