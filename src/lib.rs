@@ -29,6 +29,7 @@ pub mod load;
 pub mod master_option;
 pub mod name;
 pub mod problem;
+pub mod programs;
 pub mod ps;
 pub mod report;
 pub mod resolve;

@@ -29,7 +29,7 @@ use crate::tree::records::{Found, Record, Records, RecordsError};
 #[command(
     name = "lithos_ps",
     version,
-    after_help = "Example: lithos_ps --tree --watch 5"
+    after_help = "Example: lithos_ps --tree --watch 5\n\nExit codes: 0 done, 1 failed, 2 wrong usage"
 )]
 pub struct Options {
     #[command(flatten)]

@@ -15,6 +15,7 @@ pub mod log;
 pub mod machine;
 pub mod pid_file;
 pub mod poll;
+pub mod program;
 pub mod records;
 pub mod recovery;
 pub mod run;
