@@ -38,20 +38,23 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 #![forbid(unsafe_code)]
+#![recursion_limit = "512"] // long error enums of quick-error
 
 pub mod cause;
+pub mod document;
 mod guessing;
 mod keys;
 mod namespace;
 mod open;
 mod open_error;
+pub mod program;
 mod sealed_box;
 mod short_hash;
 mod token;
 
 pub use guessing::{SAFE_GUESS_BITS, guess_bits};
 pub use keys::{
-    KeyError, PrivateKey, PublicKey, SealError, read_private_keys, read_private_keys_with,
+    KeyError, NewKey, PrivateKey, PublicKey, SealError, read_private_keys, read_private_keys_with,
 };
 pub use namespace::{Namespace, NamespaceError};
 pub use open::{Allowed, Delivery, Secret, open_first};

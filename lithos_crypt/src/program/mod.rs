@@ -1,25 +1,49 @@
-//! `lithos_crypt`: seals secrets into tokens and opens them.
+//! The program `lithos_crypt`: seals secrets into tokens and opens them.
 //!
 //! A command is one module with its options and one `run`. All that a command
 //! says to people goes through `report`, all values and tokens that it reads
 //! through `input`. Standard output carries the result and nothing else.
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong usage.
-#![forbid(unsafe_code)]
 
+mod check;
 mod check_key;
 mod command_line;
+mod date;
 mod decrypt;
+mod diff;
+mod doubts;
 mod encrypt;
 mod failure;
+mod findings;
+mod get;
+mod git;
+mod history;
 mod input;
+mod inspect;
 mod key_files;
+mod keygen;
+mod ls;
 mod memory;
+mod progress;
+mod recipients;
 mod report;
+mod rewrite;
+mod rm;
+mod sealing;
+mod sections;
+mod set;
+mod survey;
+mod table;
+mod versions;
+mod who_can_read;
 
 use std::process::ExitCode;
 
-fn main() -> ExitCode {
+pub use command_line::command;
+
+/// Runs the program.
+pub fn main() -> ExitCode {
     let command = match command_line::read() {
         Ok(command) => command,
         Err(exit_code) => return exit_code,

@@ -1,11 +1,11 @@
 //! What the program says to people, on standard error.
 //!
-//! One line `error: cannot …: …`, then possibly one line `hint: …`. No
-//! colours, so nothing changes where there is no terminal.
+//! One line `error: cannot …: …`, then possibly one line `hint: …`. Colours
+//! on a terminal only.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
-use crate::failure::Failure;
+use super::failure::Failure;
 
 /// Reports why a command failed.
 pub fn failure(failure: &Failure) {
@@ -41,5 +41,26 @@ pub fn hint(text: impl std::fmt::Display) {
 
 fn say(kind: &str, text: impl std::fmt::Display) {
     // If standard error is closed, there is nowhere left to say so.
-    let _ = writeln!(std::io::stderr(), "{kind}: {text}");
+    let mut stderr = std::io::stderr();
+    let _ = match colour(kind).filter(|_| has_colours()) {
+        Some(colour) => writeln!(stderr, "\x1b[{colour}m{kind}\x1b[0m: {text}"),
+        None => writeln!(stderr, "{kind}: {text}"),
+    };
+}
+
+fn colour(kind: &str) -> Option<&'static str> {
+    match kind {
+        "error" => Some("1;31"),
+        "warning" => Some("1;33"),
+        "hint" => Some("1;36"),
+        _ => None,
+    }
+}
+
+/// On a terminal that has them, unless the user wants none (no-color.org).
+fn has_colours() -> bool {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    std::io::stderr().is_terminal()
+        && set("NO_COLOR").is_none()
+        && set("TERM").is_some_and(|term| term != "dumb")
 }

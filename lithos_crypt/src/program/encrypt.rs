@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::PathBuf;
 
+use crate::Namespace;
 use clap::Args;
-use lithos_crypt::{Namespace, SAFE_GUESS_BITS, Token, guess_bits};
 
-use crate::failure::Failure;
-use crate::{input, key_files, report};
+use super::failure::Failure;
+use super::{doubts, input, key_files};
 
 /// Seal a value; prints one token a line, one for each key
 ///
@@ -65,7 +65,7 @@ pub fn run(options: Options) -> Result<(), Failure> {
         .map(|path| key_files::read_public_key(path))
         .collect::<Result<_, _>>()?;
     let value = input::value(options.data, options.data_file, options.exact)?;
-    warn_of_doubtful(&value);
+    doubts::warn(&value, false);
     let mut lines = String::new();
     for key in &keys {
         let token = key
@@ -78,25 +78,4 @@ pub fn run(options: Options) -> Result<(), Failure> {
         .write_all(lines.as_bytes())
         .and_then(|()| stdout.flush())
         .map_err(|cause| Failure::Write { cause })
-}
-
-/// Warns of values that are probably not what was meant, or not safe.
-fn warn_of_doubtful(value: &[u8]) {
-    if value.is_empty() {
-        return report::warning("the value is empty");
-    }
-    if std::str::from_utf8(value).is_ok_and(|text| text.trim().parse::<Token>().is_ok()) {
-        return report::warning("the value is itself a token");
-    }
-    if value.last() == Some(&b'\r') {
-        report::warning("the value ends in a carriage return");
-    }
-    let bits = guess_bits(value);
-    if bits < SAFE_GUESS_BITS {
-        report::warning(format_args!(
-            "the value can be guessed from the token, \
-             with about 2^{bits} tries, where 2^{SAFE_GUESS_BITS} would be safe",
-        ));
-        report::hint("`openssl rand -base64 24` makes a value that cannot be guessed");
-    }
 }

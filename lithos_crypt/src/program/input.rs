@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use crate::failure::Failure;
-use crate::report;
+use super::failure::Failure;
+use super::report;
 
 /// Bytes that wipe themselves.
 pub type Bytes = Zeroizing<Vec<u8>>;
@@ -29,6 +29,26 @@ pub fn value(data: Option<OsString>, file: Option<PathBuf>, exact: bool) -> Resu
     if !exact && value.last() == Some(&b'\n') {
         value.pop();
         report::note("dropped the newline at the end of the value; `--exact` keeps it");
+    }
+    Ok(value)
+}
+
+/// A random value of letters and digits, each equally likely.
+pub fn generated(length: u16) -> Result<Bytes, Failure> {
+    const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    let mut value = Zeroizing::new(Vec::with_capacity(length.into()));
+    let mut random = Zeroizing::new([0; 64]);
+    while value.len() < length.into() {
+        getrandom::fill(&mut random[..]).map_err(|cause| Failure::Seal {
+            cause: crate::SealError::NoRandomness { cause },
+        })?;
+        // 248 is the largest multiple of 62 that a byte can count to.
+        let fair = random.iter().filter(|byte| **byte < 248);
+        let missing = usize::from(length) - value.len();
+        value.extend(
+            fair.take(missing)
+                .map(|byte| ALPHABET[usize::from(byte % 62)]),
+        );
     }
     Ok(value)
 }

@@ -6,10 +6,13 @@
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::failure::Failure;
-use crate::{check_key, decrypt, encrypt, report};
+use super::failure::Failure;
+use super::{
+    check, check_key, decrypt, diff, encrypt, get, history, inspect, keygen, ls, report, rm, set,
+    who_can_read,
+};
 
 /// Exit code of wrong usage.
 const USAGE: u8 = 2;
@@ -34,29 +37,102 @@ Example:
 
 Exit codes: 0 done, 1 failed, 2 wrong usage";
 
+/// The commands by purpose, in the order in which help shows them.
+const GROUPS: &[(&str, &[&str])] = &[
+    ("Seal", &["keygen", "encrypt", "set"]),
+    (
+        "Look",
+        &[
+            "ls",
+            "inspect",
+            "diff",
+            "history",
+            "who-can-read",
+            "check",
+            "check-key",
+            "verify",
+            "get",
+            "decrypt",
+        ],
+    ),
+    ("Change", &["rm", "rollback"]),
+];
+
 /// One command with its options.
 #[derive(Subcommand)]
 pub enum Command {
+    Keygen(keygen::Options),
     Encrypt(encrypt::Options),
-    Decrypt(decrypt::Options),
+    Set(set::Options),
+    Ls(ls::Options),
+    Inspect(inspect::Options),
+    Diff(diff::Options),
+    History(history::Options),
+    WhoCanRead(who_can_read::Options),
+    Check(check::Options),
     CheckKey(check_key::Options),
+    Verify(check::VerifyOptions),
+    Get(get::Options),
+    Decrypt(decrypt::Options),
+    Rm(rm::Options),
+    Rollback(history::RollbackOptions),
 }
 
 impl Command {
     /// Does what the command says.
     pub fn run(self) -> Result<(), Failure> {
         match self {
+            Command::Keygen(options) => keygen::run(options),
             Command::Encrypt(options) => encrypt::run(options),
-            Command::Decrypt(options) => decrypt::run(options),
+            Command::Set(options) => set::run(options),
+            Command::Ls(options) => ls::run(options),
+            Command::Inspect(options) => inspect::run(options),
+            Command::Diff(options) => diff::run(options),
+            Command::History(options) => history::run(options),
+            Command::WhoCanRead(options) => who_can_read::run(options),
+            Command::Check(options) => check::run(options),
             Command::CheckKey(options) => check_key::run(options),
+            Command::Verify(options) => check::run_verify(options),
+            Command::Get(options) => get::run(options),
+            Command::Decrypt(options) => decrypt::run(options),
+            Command::Rm(options) => rm::run(options),
+            Command::Rollback(options) => history::run_rollback(options),
         }
     }
+}
+
+/// The definition of the command line, for completions and manual pages.
+pub fn command() -> clap::Command {
+    let command = CommandLine::command();
+    let template = format!(
+        "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n{}\nOptions:\n{{options}}{{after-help}}",
+        grouped(&command)
+    );
+    command.help_template(template)
+}
+
+/// The commands by purpose, each with the first line of its help.
+fn grouped(command: &clap::Command) -> String {
+    let mut text = String::new();
+    for (purpose, names) in GROUPS {
+        text += &format!("\n{purpose}:\n");
+        for name in *names {
+            let about = command
+                .find_subcommand(name)
+                .and_then(clap::Command::get_about);
+            let about = about.map(ToString::to_string).unwrap_or_default();
+            text += &format!("  {name:<13} {about}\n");
+        }
+    }
+    text
 }
 
 /// Reads the command line. If it asks for help, prints that; if it is wrong,
 /// says so. Either way the exit code is the error.
 pub fn read() -> Result<Command, ExitCode> {
-    let error = match CommandLine::try_parse() {
+    let parsed = command().try_get_matches();
+    let parsed = parsed.and_then(|matches| CommandLine::from_arg_matches(&matches));
+    let error = match parsed {
         Ok(line) => return Ok(line.command),
         Err(error) => error,
     };
@@ -147,6 +223,25 @@ mod tests {
 
     #[test]
     fn the_definition_of_the_command_line_is_sound() {
-        CommandLine::command().debug_assert();
+        command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_its_purpose_and_an_example() {
+        for subcommand in command().get_subcommands() {
+            let name = subcommand.get_name();
+            let times = GROUPS
+                .iter()
+                .flat_map(|(_, names)| *names)
+                .filter(|n| **n == name)
+                .count();
+            let shown = usize::from(!subcommand.is_hide_set());
+            assert_eq!(times, shown, "{name}");
+            let example = subcommand.get_after_help().map(ToString::to_string);
+            assert!(
+                example.is_some_and(|text| text.contains("lithos_crypt ")),
+                "{name}"
+            );
+        }
     }
 }

@@ -4,11 +4,11 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 
+use crate::Token;
 use clap::Args;
-use lithos_crypt::Token;
 
-use crate::failure::Failure;
-use crate::{input, key_files};
+use super::failure::Failure;
+use super::{input, key_files};
 
 /// Check that a token is sealed to a public key; needs no private key
 ///

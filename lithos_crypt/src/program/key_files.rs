@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use lithos_crypt::{PrivateKey, PublicKey, ShortHash, read_private_keys_with};
+use crate::{PrivateKey, PublicKey, ShortHash, read_private_keys_with};
 use zeroize::Zeroizing;
 
-use crate::failure::Failure;
-use crate::input;
+use super::failure::Failure;
+use super::input;
 
 /// Reads the public key of a file.
 pub fn read_public_key(path: &Path) -> Result<PublicKey, Failure> {

@@ -4,11 +4,11 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+use crate::{Allowed, Delivery, Namespace, Secret, open_first};
 use clap::Args;
-use lithos_crypt::{Allowed, Delivery, Namespace, Secret, open_first};
 
-use crate::failure::Failure;
-use crate::{input, key_files};
+use super::failure::Failure;
+use super::{input, key_files};
 
 /// Open a token; prints the value's exact bytes, and its namespace to standard
 /// error
