@@ -13,7 +13,7 @@ pub fn commands() -> Vec<Command> {
         check::Options::command(),
         clean::Options::command(),
         cmd::Options::command(),
-        // lithos_crypt::program::command(),
+        lithos_crypt::program::command(),
         ctl::Options::command(),
         knot::command_line::command(),
         ps::Options::command(),

@@ -223,7 +223,7 @@ fn zsh_is_told_of_every_flag_and_command() {
             None => &text,
         };
         let found = part
-            .split(|c: char| c.is_whitespace() || "'[]=(){}+,:".contains(c))
+            .split(|c: char| c.is_whitespace() || "'*[]=(){}+,:".contains(c))
             .map(str::to_owned)
             .collect();
         let words = Words::of(&definition);
