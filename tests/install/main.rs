@@ -1,5 +1,4 @@
-//! `scripts/install` and `scripts/package-deb`, into a directory of the test's own. That the
-//! package starts and upgrades is tried by `tests/vm`.
+//! `scripts/install` and `scripts/package-deb`, into a directory of the test's own.
 
 use std::collections::BTreeMap;
 use std::fs;

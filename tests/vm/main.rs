@@ -11,10 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Mutex, PoisonError};
 
-#[path = "../install/built.rs"]
-mod built;
 mod cgroup_v2;
-mod package;
 #[path = "../probe/built.rs"]
 mod probe;
 mod service;

@@ -19,10 +19,6 @@ fn the_unit_survives_everything_but_a_stop_and_a_stop_leaves_nothing() {
         env!("CARGO_MANIFEST_DIR"),
         "/tests/vm/client.py"
     )));
-    let output = boot(
-        true,
-        concat!(include_str!("unit.sh"), include_str!("service.sh")),
-        &files,
-    );
+    let output = boot(true, include_str!("service.sh"), &files);
     expect_success(&output);
 }
