@@ -31,6 +31,7 @@ pub mod load;
 pub mod master_option;
 pub mod name;
 pub mod problem;
+pub mod programs;
 pub mod ps;
 pub mod report;
 pub mod resolve;

@@ -38,7 +38,7 @@ pub(crate) use table::{aligned, lasting};
 #[command(
     name = "lithos_ps",
     version,
-    after_help = "Example: lithos_ps --tree --watch 5"
+    after_help = "Example: lithos_ps --tree --watch 5\n\nExit codes: 0 done, 1 failed, 2 wrong usage"
 )]
 pub struct Options {
     #[command(flatten)]

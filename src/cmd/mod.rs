@@ -45,14 +45,14 @@ use crate::tree::sockets::Sockets;
 
 /// Runs a command of a sandbox in the foreground.
 ///
-/// Its exit status is the command's; 128 + n if signal n ended it, 125 if it
-/// could not be run, 126 if its program cannot be executed, 127 if there is no
-/// such program. Signals are passed on. It works with and without lithos_tree.
+/// Signals are passed on. It works with and without lithos_tree.
 #[derive(Debug, Parser)]
 #[command(
     name = "lithos_cmd",
     version,
-    after_help = "Example: lithos_cmd shop migrate --to 42"
+    after_help = "Example: lithos_cmd shop migrate --to 42\n\n\
+        Exit codes: the command's own, 128 + n if signal n ended it; 125 if it could not be \
+        run, 126 if its program cannot be executed, 127 if there is no such program; 2 wrong usage"
 )]
 pub struct Options {
     #[command(flatten)]

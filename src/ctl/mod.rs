@@ -18,7 +18,7 @@ use crate::master_option::MasterOption;
 #[command(
     name = "lithos_ctl",
     version,
-    after_help = "Example: lithos_ctl restart --settle 5 shop/web"
+    after_help = "Example: lithos_ctl restart --settle 5 shop/web\n\nExit codes: 0 done, 1 failed, 2 wrong usage"
 )]
 pub struct Options {
     #[command(flatten)]

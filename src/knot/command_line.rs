@@ -11,6 +11,7 @@
 
 use std::os::fd::RawFd;
 
+use clap::{Arg, ArgAction, Command};
 use quick_error::quick_error;
 
 use crate::name::{ContainerName, NameError};
@@ -114,7 +115,53 @@ Usage: lithos_knot --name SANDBOX/PROCESS.N --plan FD --report FD [--gate FD]
 
 Example: `pgrep -af 'lithos_knot --name shop/'` lists the containers of the
 sandbox `shop`.
+
+Exit codes: 0 the process has ended, or every secret opens; 1 failed, 2 wrong usage
 ";
+
+/// The same as [`HELP`], for the man page and completions. The knot itself reads its
+/// arguments without clap: it is started for each container, and by programs only.
+pub fn command() -> Command {
+    let mut paragraphs = HELP.trim_end().splitn(4, "\n\n");
+    let mut next = || paragraphs.next().expect("four paragraphs, or more");
+    let (about, usage, options, remarks) = (next(), next(), next(), next());
+    let usage = usage.trim_start_matches("Usage: ");
+    let command = Command::new("lithos_knot")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about(about.split_once('.').map(|(first, _)| first))
+        .long_about(about)
+        .override_usage(usage)
+        .after_help(remarks);
+    options_of(options)
+        .into_iter()
+        // These two are clap's own.
+        .filter(|option| !["help", "version"].contains(&option.get_id().as_str()))
+        .fold(command, Command::arg)
+}
+
+/// The options of a paragraph of [`HELP`]: `  --name VALUE  what it is`, which may go on
+/// in the next line.
+fn options_of(paragraph: &'static str) -> Vec<Arg> {
+    let mut options: Vec<Arg> = Vec::new();
+    for line in paragraph.lines().map(str::trim) {
+        let Some((syntax, help)) = line.strip_prefix("--").and_then(|l| l.split_once("  ")) else {
+            let option = options.pop().expect("a line goes on from an option");
+            let begun = option.get_help().map(ToString::to_string);
+            options.push(option.help(format!("{} {line}", begun.unwrap_or_default())));
+            continue;
+        };
+        let (name, value) = match syntax.split_once(' ') {
+            Some((name, value)) => (name, Some(value)),
+            None => (syntax, None),
+        };
+        let option = Arg::new(name).long(name).help(help.trim());
+        options.push(match value {
+            Some(value) => option.value_name(value),
+            None => option.action(ArgAction::SetTrue),
+        });
+    }
+    options
+}
 
 /// What a knot is asked to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -286,7 +333,24 @@ fn descriptor(option: &'static str, value: Option<String>) -> Result<RawFd, Laun
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+
+    #[test]
+    fn the_definition_has_every_option_of_the_help() {
+        let said: BTreeSet<&str> = HELP
+            .split(|c: char| c.is_whitespace() || "[]".contains(c))
+            .filter_map(|word| word.strip_prefix("--"))
+            .collect();
+        let mut command = command();
+        command.build();
+        let defined: BTreeSet<&str> = command.get_arguments().filter_map(Arg::get_long).collect();
+        assert_eq!(defined, said);
+        let verify = command.get_arguments().find(|arg| arg.get_id() == "verify");
+        let help = verify.and_then(Arg::get_help).unwrap().to_string();
+        assert!(help.ends_with("on stdout for each that does not"), "{help}");
+    }
 
     #[test]
     fn survives_a_round_trip() {

@@ -18,6 +18,7 @@ pub mod metrics;
 pub mod past;
 pub mod pid_file;
 pub mod poll;
+pub mod program;
 pub mod records;
 pub mod recovery;
 pub mod reports;
