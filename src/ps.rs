@@ -315,7 +315,8 @@ fn tree(rows: &[Row]) -> Vec<String> {
     aligned(lines)
 }
 
-fn aligned(lines: Vec<Vec<String>>) -> Vec<String> {
+/// Lines with their cells below each other.
+pub(crate) fn aligned(lines: Vec<Vec<String>>) -> Vec<String> {
     let columns = lines.iter().map(Vec::len).max().unwrap_or_default();
     let width = |column: usize| {
         let cells = lines.iter().filter_map(|line| line.get(column));
@@ -335,7 +336,8 @@ fn aligned(lines: Vec<Vec<String>>) -> Vec<String> {
     lines.iter().map(padded).collect()
 }
 
-fn lasting(seconds: u64) -> String {
+/// A time, as short as it is still of use.
+pub(crate) fn lasting(seconds: u64) -> String {
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
     match (days, hours, minutes) {
         (0, 0, 0) => format!("{seconds}s"),
