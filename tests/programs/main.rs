@@ -20,6 +20,7 @@ mod tree;
 mod bridged;
 mod clean;
 mod cmd;
+mod ctl;
 mod help;
 mod ps;
 mod terminal;
