@@ -30,7 +30,6 @@ use crate::tree::machine::Ending;
 use crate::tree::records::{Found, Record, Records, RecordsError};
 
 use processes::{Seen, ticks_a_second};
-#[allow(unused_imports, reason = "for other programs that print columns")]
 pub(crate) use table::{aligned, lasting};
 
 /// Shows the containers by sandbox, process and instance.

@@ -10,6 +10,7 @@ pub mod clients;
 pub mod commands;
 pub mod ending;
 pub mod heritage;
+pub mod holds;
 pub mod launch;
 pub mod loading;
 pub mod log;
