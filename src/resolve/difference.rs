@@ -137,6 +137,17 @@ mod tests {
     }
 
     #[test]
+    fn a_container_that_an_older_release_left_open_differs() {
+        let confined = |plan: &mut Value| {
+            plan["confinement"] = serde_json::json!({
+                "seccomp": "default", "no-new-privileges": true,
+            });
+        };
+        assert_eq!(example_plan(|_| {}).confinement, None);
+        assert_eq!(shown(confined), ["confinement"]);
+    }
+
+    #[test]
     fn names_a_secret_without_its_tokens() {
         let changes = shown(|plan| plan["secrets"]["environ"]["PASSWORD"][0] = "v2:a:b:c:e".into());
         assert_eq!(changes, ["secrets.environ.PASSWORD.0"]);

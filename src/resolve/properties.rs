@@ -7,6 +7,7 @@ use super::fixture::{Fixture, directory, file, port, right_mount};
 use crate::config::container::{Choice, ContainerKind, Variable, Volume};
 use crate::config::process::Kind;
 use crate::config::units::{IdMap, Range};
+use crate::confinement::capability::Capability;
 use crate::facts::{Found, KeyFile, PublicHalf, Seen};
 use crate::problem::Severity;
 
@@ -38,7 +39,7 @@ const PATHS: [&str; 8] = [
 /// Changes one thing in one of eight ways.
 type Change = fn(&mut Fixture, usize);
 
-const CHANGES: [Change; 18] = [
+const CHANGES: [Change; 21] = [
     |f, n| f.container.user_id = Some(NUMBERS[n]),
     |f, n| f.sandbox.default_group = NUMBERS[n],
     |f, n| {
@@ -50,6 +51,9 @@ const CHANGES: [Change; 18] = [
     |f, n| f.sandbox.uid_map = vec![map(n)],
     |f, n| f.container.gid_map = vec![map(n)],
     |f, n| f.sandbox.user_namespace = n > 3,
+    |f, n| f.sandbox.confinement.capabilities = Capability::all().skip(n).step_by(8).collect(),
+    |f, n| f.sandbox.confinement.no_new_privileges = n > 3,
+    |f, n| f.sandbox.confinement.landlock = n > 3,
     |f, n| f.container.kind = [ContainerKind::Command, ContainerKind::CommandOrDaemon][n % 2],
     |f, n| f.process.kind = [Kind::Command, Kind::Daemon][n % 2],
     |f, n| f.process.instances = [0, 1, 2, 1000, 1001, 3, 4, 5][n],

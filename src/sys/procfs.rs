@@ -35,7 +35,7 @@ const OF_KERNEL: [u64; 3] = [0x6265_6572, 0x27_e0eb, 0x6367_7270];
 /// Whether it is a file of the kernel's own: of procfs, sysfs or cgroups.
 pub fn is_of_kernel(file: impl AsFd) -> io::Result<bool> {
     let kind = fstatfs(file)?.f_type;
-    Ok(kind == PROC_SUPER_MAGIC || OF_KERNEL.iter().any(|&magic| kind as u64 == magic))
+    Ok(kind == PROC_SUPER_MAGIC || OF_KERNEL.contains(&(kind as u64)))
 }
 
 #[cfg(test)]

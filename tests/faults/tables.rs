@@ -22,7 +22,7 @@ fn with_too_few_descriptors_it_starts_less_and_loses_nothing() {
         "arguments: [sleep]\nfileno-limit: 16\nrestart-timeout: 0.05\nrestart-timeout-max: 0.2",
     );
     instances(&ground, 3);
-    let mut tree = Tree::start_by(&ground, by_shell("ulimit -n 24; exec \"$0\" \"$@\""));
+    let mut tree = Tree::start_by(&ground, by_shell("ulimit -n 32; exec \"$0\" \"$@\""));
     let before = wait_for_web(&tree, &ground, 3);
     instances(&ground, 30);
     reload(&tree);
@@ -54,11 +54,11 @@ fn a_supervisor_without_descriptors_doubles_and_stops_nothing() {
     let before = wait_for_web(&tree, &ground, 4);
     tree.abandon();
     let (mut failed, mut succeeded) = (0, 0);
-    for limit in 4..22 {
+    for limit in 4..34 {
         let script = format!("ulimit -n {limit}; exec \"$0\" \"$@\"");
         let mut tree = Tree::start_by(&ground, by_shell(&script));
         let before_this = loads(&tree);
-        let ended = (0..200).find_map(|_| {
+        let ended = (0..3000).find_map(|_| {
             sleep(Duration::from_millis(20));
             let loaded = loads(&tree) > before_this;
             (tree.has_ended() || loaded).then_some(!loaded)
