@@ -4,8 +4,9 @@
 //! says to people goes through `report`, all values and tokens that it reads
 //! through `input`. Standard output carries the result and nothing else.
 //!
-//! Exit codes: 0 done, 1 failed, 2 wrong usage.
+//! Exit codes: 0 done, 1 failed, 2 wrong usage; `exec` has those of its program.
 
+mod bundle;
 mod check;
 mod check_key;
 mod command_line;
@@ -14,8 +15,10 @@ mod decrypt;
 mod diff;
 mod doubts;
 mod encrypt;
+mod exec;
 mod failure;
 mod findings;
+mod firstboot;
 mod get;
 mod git;
 mod git_setup;
@@ -59,7 +62,7 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             report::failure(&failure);
-            ExitCode::FAILURE
+            ExitCode::from(failure.exit_code())
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The program, run as people run it: one module for each case.
 
 mod desk;
+mod killing;
 mod repository;
 #[path = "../ssh_keygen/mod.rs"]
 mod ssh_keygen;
@@ -25,7 +26,10 @@ mod encrypt_seals_to_several_keys;
 mod encrypt_warns_of_doubtful_values;
 mod every_program_has_help_and_version;
 mod every_vector_gives_its_outcome;
+mod exec_gives_a_program_its_secrets;
+mod export_and_import_carry_secrets;
 mod failing_to_write_is_an_error;
+mod firstboot_can_be_killed_and_repeated;
 mod get_opens_one_secret;
 mod git_setup_teaches_a_repository;
 mod grant_and_revoke_change_what_follows;
