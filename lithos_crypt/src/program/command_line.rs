@@ -10,8 +10,9 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::failure::Failure;
 use super::{
-    bundle, check, check_key, decrypt, diff, encrypt, exec, firstboot, get, git_setup, history,
-    inspect, keygen, ls, merge, rekey, report, rm, set, share, textconv, who_can_read,
+    bundle, check, check_key, decrypt, diff, edit, editor, encrypt, exec, firstboot, get,
+    git_setup, history, inspect, keygen, ls, merge, rekey, report, rm, set, share, textconv,
+    who_can_read,
 };
 
 /// Exit code of wrong usage.
@@ -56,7 +57,7 @@ const GROUPS: &[(&str, &[&str])] = &[
             "decrypt",
         ],
     ),
-    ("Change", &["rm", "rollback"]),
+    ("Change", &["edit", "rm", "rollback"]),
     (
         "Share",
         &["rekey", "grant", "revoke", "export", "import", "firstboot"],
@@ -81,6 +82,8 @@ pub enum Command {
     Get(get::Options),
     Exec(exec::Options),
     Decrypt(decrypt::Options),
+    Edit(edit::Options),
+    EditGuard(editor::GuardOptions),
     Rm(rm::Options),
     Rollback(history::RollbackOptions),
     Rekey(rekey::Options),
@@ -112,6 +115,8 @@ impl Command {
             Command::Get(options) => get::run(options),
             Command::Exec(options) => exec::run(options),
             Command::Decrypt(options) => decrypt::run(options),
+            Command::Edit(options) => edit::run(options),
+            Command::EditGuard(options) => editor::run_guard(options),
             Command::Rm(options) => rm::run(options),
             Command::Rollback(options) => history::run_rollback(options),
             Command::Rekey(options) => rekey::run(options),

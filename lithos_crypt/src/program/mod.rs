@@ -14,6 +14,8 @@ mod date;
 mod decrypt;
 mod diff;
 mod doubts;
+mod edit;
+mod editor;
 mod encrypt;
 mod exec;
 mod failure;
@@ -30,6 +32,7 @@ mod keygen;
 mod ls;
 mod memory;
 mod merge;
+mod plaintexts;
 mod progress;
 mod recipients;
 mod rekey;
@@ -50,6 +53,7 @@ mod who_can_read;
 use std::process::ExitCode;
 
 pub use command_line::command;
+pub(crate) use rewrite::read_bounded as read_config;
 
 /// Runs the program.
 pub fn main() -> ExitCode {

@@ -18,6 +18,7 @@ mod decrypt_prints_exact_bytes_and_the_namespace;
 mod decrypt_reads_several_keys;
 mod decrypt_takes_the_first_token_that_opens;
 mod diff_says_which_column_changed;
+mod edit_shows_plaintexts_in_memory_only;
 mod encrypt_asks_twice_on_a_terminal;
 mod encrypt_drops_one_final_newline;
 mod encrypt_reads_a_file_exactly;
