@@ -10,6 +10,7 @@
 //!
 //! Which call to use:
 //!
+//! * to use the secrets of a file: [`Secrets::open`], then [`Secrets::get`];
 //! * to seal a value: [`PublicKey::from_openssh`], then [`PublicKey::seal`];
 //! * to open one: [`read_private_keys`], then [`Token::open`], or
 //!   [`open_first`] where a value is a list of tokens;
@@ -19,7 +20,7 @@
 //! What is promised: a plaintext or a private key is never part of an error
 //! message, of `Debug` or of `Display`, and is wiped from memory when dropped.
 //! Nothing else in lithos reads tokens. Only [`program`], which is the program
-//! `lithos_crypt`, does any IO; [`document`] finds and changes the secrets of a
+//! `lithos_crypt`, and [`Secrets`] do any IO; [`document`] finds and changes the secrets of a
 //! YAML text. The rest knows nothing of Linux, of configs or of terminals.
 //!
 //! # Example
@@ -50,6 +51,7 @@ mod open;
 mod open_error;
 pub mod program;
 mod sealed_box;
+mod secrets;
 mod short_hash;
 mod stack;
 mod token;
@@ -61,5 +63,6 @@ pub use keys::{
 pub use namespace::{Namespace, NamespaceError};
 pub use open::{Allowed, Delivery, Secret, open_first};
 pub use open_error::{FoundNamespace, OpenError, Refusal};
+pub use secrets::{Secrets, SecretsError};
 pub use short_hash::{ShortHash, ShortHashError};
 pub use token::{Label, Token};

@@ -10,8 +10,9 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::failure::Failure;
 use super::{
-    check, check_key, decrypt, diff, encrypt, get, git_setup, history, inspect, keygen, ls, merge,
-    rekey, report, rm, set, share, textconv, who_can_read,
+    bundle, check, check_key, decrypt, diff, edit, editor, encrypt, exec, firstboot, get,
+    git_setup, history, inspect, keygen, ls, merge, rekey, report, rm, set, share, textconv,
+    who_can_read,
 };
 
 /// Exit code of wrong usage.
@@ -52,11 +53,15 @@ const GROUPS: &[(&str, &[&str])] = &[
             "check-key",
             "verify",
             "get",
+            "exec",
             "decrypt",
         ],
     ),
-    ("Change", &["rm", "rollback"]),
-    ("Share", &["rekey", "grant", "revoke"]),
+    ("Change", &["edit", "rm", "rollback"]),
+    (
+        "Share",
+        &["rekey", "grant", "revoke", "export", "import", "firstboot"],
+    ),
     ("Git", &["git-setup", "textconv", "merge"]),
 ];
 
@@ -75,12 +80,18 @@ pub enum Command {
     CheckKey(check_key::Options),
     Verify(check::VerifyOptions),
     Get(get::Options),
+    Exec(exec::Options),
     Decrypt(decrypt::Options),
+    Edit(edit::Options),
+    EditGuard(editor::GuardOptions),
     Rm(rm::Options),
     Rollback(history::RollbackOptions),
     Rekey(rekey::Options),
     Grant(share::GrantOptions),
     Revoke(share::RevokeOptions),
+    Export(bundle::ExportOptions),
+    Import(bundle::ImportOptions),
+    Firstboot(firstboot::Options),
     GitSetup(git_setup::Options),
     Textconv(textconv::Options),
     Merge(merge::Options),
@@ -102,12 +113,18 @@ impl Command {
             Command::CheckKey(options) => check_key::run(options),
             Command::Verify(options) => check::run_verify(options),
             Command::Get(options) => get::run(options),
+            Command::Exec(options) => exec::run(options),
             Command::Decrypt(options) => decrypt::run(options),
+            Command::Edit(options) => edit::run(options),
+            Command::EditGuard(options) => editor::run_guard(options),
             Command::Rm(options) => rm::run(options),
             Command::Rollback(options) => history::run_rollback(options),
             Command::Rekey(options) => rekey::run(options),
             Command::Grant(options) => share::run_grant(options),
             Command::Revoke(options) => share::run_revoke(options),
+            Command::Export(options) => bundle::run_export(options),
+            Command::Import(options) => bundle::run_import(options),
+            Command::Firstboot(options) => firstboot::run(options),
             Command::GitSetup(options) => git_setup::run(options),
             Command::Textconv(options) => textconv::run(options),
             Command::Merge(options) => merge::run(options),

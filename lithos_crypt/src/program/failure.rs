@@ -1,5 +1,6 @@
 //! Why a command failed. No variant can hold a plaintext.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -136,6 +137,11 @@ quick_error! {
         Program { program: String, said: String } {
             display("cannot run `{}`: {}", program, said)
         }
+        /// The program that shall take our place cannot.
+        Execute { program: OsString, cause: io::Error } {
+            display("cannot run `{}`: {}", program.display(), Cause(cause))
+            source(cause)
+        }
         /// What the command was asked makes no sense in this situation.
         Refused { what: String, reason: String } {
             display("cannot {}: {}", what, reason)
@@ -149,6 +155,16 @@ quick_error! {
 }
 
 impl Failure {
+    /// The program's exit code for it; for a program that cannot be run, the
+    /// codes that shells have.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Failure::Execute { cause, .. } if cause.kind() == io::ErrorKind::NotFound => 127,
+            Failure::Execute { .. } => 126,
+            _ => 1,
+        }
+    }
+
     /// The one thing to do about it, if there is one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {

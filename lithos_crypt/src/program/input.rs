@@ -124,7 +124,8 @@ pub fn read_file(what: &'static str, path: &Path) -> Result<Bytes, Failure> {
     })
 }
 
-fn read_stdin() -> Result<Bytes, Failure> {
+/// Reads all of standard input.
+pub fn read_stdin() -> Result<Bytes, Failure> {
     #[cfg(unix)] // without the buffer of `Stdin`, which is never wiped
     let source = std::os::fd::AsFd::as_fd(&io::stdin())
         .try_clone_to_owned()

@@ -44,7 +44,7 @@ pub fn run(options: Options) -> Result<(), Failure> {
 }
 
 /// The public key's file, beside the private key's.
-fn public_path(path: &std::path::Path) -> PathBuf {
+pub fn public_path(path: &std::path::Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".pub");
     name.into()
@@ -69,4 +69,10 @@ pub fn make(path: &std::path::Path, comment: &str) -> Result<PublicKey, Failure>
         let _ = std::fs::remove_file(&beside); // it is of no use alone
     })?;
     Ok(key.public().clone())
+}
+
+/// Makes the private key's file alone.
+pub fn make_private(path: &std::path::Path, comment: &str) -> Result<(), Failure> {
+    let key = NewKey::generate(comment).map_err(|cause| Failure::Seal { cause })?;
+    rewrite::create(path, 0o600, key.private_text().as_bytes())
 }

@@ -4,8 +4,9 @@
 //! says to people goes through `report`, all values and tokens that it reads
 //! through `input`. Standard output carries the result and nothing else.
 //!
-//! Exit codes: 0 done, 1 failed, 2 wrong usage.
+//! Exit codes: 0 done, 1 failed, 2 wrong usage; `exec` has those of its program.
 
+mod bundle;
 mod check;
 mod check_key;
 mod command_line;
@@ -13,9 +14,13 @@ mod date;
 mod decrypt;
 mod diff;
 mod doubts;
+mod edit;
+mod editor;
 mod encrypt;
+mod exec;
 mod failure;
 mod findings;
+mod firstboot;
 mod get;
 mod git;
 mod git_setup;
@@ -27,6 +32,7 @@ mod keygen;
 mod ls;
 mod memory;
 mod merge;
+mod plaintexts;
 mod progress;
 mod recipients;
 mod rekey;
@@ -47,6 +53,7 @@ mod who_can_read;
 use std::process::ExitCode;
 
 pub use command_line::command;
+pub(crate) use rewrite::read_bounded as read_config;
 
 /// Runs the program.
 pub fn main() -> ExitCode {
@@ -59,7 +66,7 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             report::failure(&failure);
-            ExitCode::FAILURE
+            ExitCode::from(failure.exit_code())
         }
     }
 }

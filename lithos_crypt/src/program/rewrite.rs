@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -275,19 +276,46 @@ pub fn create(path: &Path, mode: u32, bytes: &[u8]) -> Result<(), Failure> {
             cause,
         },
     };
+    create_unnamed(path, mode, bytes)
+        .unwrap_or_else(|| create_named(path, mode, bytes))
+        .map_err(failed)
+}
+
+/// The file gets its name when it is complete, so that a kill leaves nothing
+/// behind; `None` where the file system has no such files.
+fn create_unnamed(path: &Path, mode: u32, bytes: &[u8]) -> Option<io::Result<()>> {
+    use rustix::fs::{AtFlags, CWD, OFlags, linkat};
+
+    let directory = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    let file = File::options()
+        .write(true)
+        .custom_flags(OFlags::TMPFILE.bits() as i32)
+        .mode(mode)
+        .open(directory.unwrap_or(Path::new(".")));
+    let mut file = file.ok()?;
+    let link = |file: &File| {
+        let open = format!("/proc/self/fd/{}", file.as_raw_fd());
+        linkat(CWD, open, CWD, path, AtFlags::SYMLINK_FOLLOW).map_err(io::Error::from)
+    };
+    let filled = file.write_all(bytes).and_then(|()| file.sync_all());
+    Some(filled.and_then(|()| link(&file)))
+}
+
+fn create_named(path: &Path, mode: u32, bytes: &[u8]) -> io::Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let beside = path.with_file_name(format!(".{name}.{}.lithos_crypt-new", std::process::id()));
-    let file = File::options()
+    let mut file = File::options()
         .write(true)
         .create_new(true)
         .mode(mode)
-        .open(&beside);
-    let mut file = file.map_err(failed)?;
+        .open(&beside)?;
     let made = file
         .write_all(bytes)
         .and_then(|()| file.sync_all())
         // Unlike a rename, a link never replaces what is there.
         .and_then(|()| fs::hard_link(&beside, path));
     let _ = fs::remove_file(&beside);
-    made.map_err(failed)
+    made
 }

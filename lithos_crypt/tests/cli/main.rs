@@ -1,6 +1,7 @@
 //! The program, run as people run it: one module for each case.
 
 mod desk;
+mod killing;
 mod repository;
 #[path = "../ssh_keygen/mod.rs"]
 mod ssh_keygen;
@@ -17,6 +18,7 @@ mod decrypt_prints_exact_bytes_and_the_namespace;
 mod decrypt_reads_several_keys;
 mod decrypt_takes_the_first_token_that_opens;
 mod diff_says_which_column_changed;
+mod edit_shows_plaintexts_in_memory_only;
 mod encrypt_asks_twice_on_a_terminal;
 mod encrypt_drops_one_final_newline;
 mod encrypt_reads_a_file_exactly;
@@ -25,7 +27,10 @@ mod encrypt_seals_to_several_keys;
 mod encrypt_warns_of_doubtful_values;
 mod every_program_has_help_and_version;
 mod every_vector_gives_its_outcome;
+mod exec_gives_a_program_its_secrets;
+mod export_and_import_carry_secrets;
 mod failing_to_write_is_an_error;
+mod firstboot_can_be_killed_and_repeated;
 mod get_opens_one_secret;
 mod git_setup_teaches_a_repository;
 mod grant_and_revoke_change_what_follows;

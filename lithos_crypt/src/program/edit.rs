@@ -1,0 +1,240 @@
+//! `edit`: a file's secrets in the user's editor.
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::editor::Scratch;
+use super::failure::Failure;
+use super::plaintexts::{self, Found, Shown};
+use super::sealing::{SealTo, Sealer};
+use super::{doubts, key_files, report, rewrite, sealing, survey, table, versions};
+use crate::document::{Change, Document, Section};
+use crate::{PrivateKey, Token};
+
+/// Edit the secrets of FILE with $VISUAL or $EDITOR
+///
+/// The editor shows the plaintexts in a file in memory (tmpfs), which is gone
+/// with its end. Only values that were changed get new tokens, for the
+/// namespaces that they had; new ones are sealed as `set` does. Without `-i`
+/// nothing is opened: placeholders stand for values, and new values can be put
+/// there or added.
+///
+/// vim, nano and emacs are told to keep no undo, swap and backup files; of
+/// other editors you must know where they keep them. Memory may be swapped out.
+#[derive(Args)]
+#[command(after_help = EXAMPLE)]
+pub struct Options {
+    /// Private key to open with; several may be given
+    #[arg(short = 'i', long = "identity", value_name = "KEY")]
+    identities: Vec<PathBuf>,
+
+    #[command(flatten)]
+    seal_to: SealTo,
+
+    /// Put the plaintexts on a disk if there is no tmpfs
+    #[arg(long)]
+    on_disk: bool,
+
+    /// YAML file
+    file: PathBuf,
+}
+
+const EXAMPLE: &str = "\
+Example:
+  EDITOR=nano lithos_crypt edit -i me config/web.yaml";
+
+/// Shows, waits, and seals what was changed.
+pub fn run(options: Options) -> Result<(), Failure> {
+    let file = &options.file;
+    let surveyed = survey::read(file)?;
+    let keys = key_files::read_private_keys(&options.identities)?;
+    let entries = surveyed.document.entries();
+    let shown: Vec<_> = entries
+        .iter()
+        .map(|entry| Shown::of(entry, &keys))
+        .collect();
+    let text = plaintexts::render(&file.display().to_string(), &shown);
+    let text = text.ok_or_else(|| Failure::Refused {
+        what: format!("edit `{}`", file.display()),
+        reason: "a name is there twice, or cannot be written plainly; see `check`".to_owned(),
+    })?;
+    let is_secrets_file = !surveyed.document.has_sections();
+    let found = edited(&text, is_secrets_file, options.on_disk)?;
+    let changes = changes(&options, &shown, &found, &keys)?;
+    if changes.is_empty() {
+        report::note("nothing was changed");
+        return Ok(());
+    }
+    rewrite::change(file, |document| put(document, &options, &shown, &changes))?;
+    print(&shown, &changes)
+}
+
+/// What the user makes of the text. One that cannot be read can be edited again.
+fn edited(text: &str, is_secrets_file: bool, on_disk: bool) -> Result<Vec<Found>, Failure> {
+    let mut scratch = Scratch::new("secrets.yaml", on_disk)?;
+    scratch.write(text.as_bytes())?;
+    loop {
+        let bytes = scratch.edit()?;
+        match plaintexts::parse(&bytes, is_secrets_file) {
+            Ok(found) => return Ok(found),
+            Err(reason) => {
+                let failure = Failure::Refused {
+                    what: "read what was edited".to_owned(),
+                    reason,
+                };
+                if !again(&failure) {
+                    return Err(failure);
+                }
+            }
+        }
+    }
+}
+
+fn again(failure: &Failure) -> bool {
+    let stdin = std::io::stdin();
+    if !stdin.is_terminal() {
+        return false;
+    }
+    report::failure(failure);
+    let mut stderr = std::io::stderr();
+    let _ = write!(stderr, "edit it again? [Y/n] "); // unseen, it is answered with no
+    let mut answer = String::new();
+    let read = stdin.read_line(&mut answer);
+    read.is_ok_and(|length| length > 0) && !answer.trim().eq_ignore_ascii_case("n")
+}
+
+/// What must change in the file; sealed, so no plaintext is held any longer.
+fn changes(
+    options: &Options,
+    shown: &[Shown],
+    found: &[Found],
+    keys: &[PrivateKey],
+) -> Result<Vec<Change>, Failure> {
+    let mut changes = Vec::new();
+    let mut sealer = None;
+    for new in found {
+        let old = shown
+            .iter()
+            .find(|old| is_same(old, &new.section, &new.name));
+        if old.is_some_and(|old| old.text == new.text) {
+            continue;
+        }
+        if plaintexts::is_placeholder(&new.text) {
+            return Err(Failure::Refused {
+                what: format!("seal {}", new.name),
+                reason: "a placeholder stands there, which is no value".to_owned(),
+            });
+        }
+        let sealer = match &mut sealer {
+            Some(sealer) => sealer,
+            empty => empty.insert(sealer_for(options, keys)?),
+        };
+        if sealer.recipients.is_none() && options.seal_to.key_files.is_empty() {
+            refuse_to_lose_readers(old, sealer)?;
+        }
+        doubts::warn(new.text.as_bytes(), true);
+        changes.push(Change {
+            section: new.section.clone(),
+            name: new.name.clone(),
+            tokens: seal(new, old, sealer)?,
+        });
+    }
+    let is_gone = |old: &&Shown| {
+        !found
+            .iter()
+            .any(|new| is_same(old, &new.section, &new.name))
+    };
+    changes.extend(shown.iter().filter(is_gone).map(|old| Change {
+        section: old.section.clone(),
+        name: old.name.clone(),
+        tokens: Vec::new(),
+    }));
+    Ok(changes)
+}
+
+fn is_same(shown: &Shown, section: &Section, name: &str) -> bool {
+    shown.name == name && shown.section == *section
+}
+
+/// As given or listed; else whoever edits is the one who reads.
+fn sealer_for(options: &Options, keys: &[PrivateKey]) -> Result<Sealer, Failure> {
+    match options.seal_to.sealer(&options.file) {
+        Err(Failure::NoKeys { .. }) if !keys.is_empty() => Ok(Sealer {
+            keys: keys.iter().map(PrivateKey::public).collect(),
+            namespace: options.seal_to.namespace.clone().unwrap_or_default(),
+            recipients: None,
+        }),
+        sealer => sealer,
+    }
+}
+
+/// With only the editor's own keys to seal to, others must not lose a secret.
+fn refuse_to_lose_readers(old: Option<&Shown>, sealer: &Sealer) -> Result<(), Failure> {
+    let tokens = old.into_iter().flat_map(|old| &old.tokens);
+    let mut labels = tokens.filter_map(|text| Some(text.parse::<Token>().ok()?.label()));
+    let stranger = labels.find(|label| sealer.keys.iter().all(|key| key.hash() != label.key));
+    match (old, stranger) {
+        (Some(old), Some(label)) => Err(Failure::Refused {
+            what: format!("seal {} anew", old.name),
+            reason: format!(
+                "it is sealed to the key {} too; name all its public keys with `-k`",
+                label.key
+            ),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// For the namespaces that it had.
+fn seal(new: &Found, old: Option<&Shown>, sealer: &Sealer) -> Result<Vec<String>, Failure> {
+    let had = old.map_or(&[][..], |old| &old.namespaces);
+    let namespaces = if had.is_empty() {
+        std::slice::from_ref(&sealer.namespace)
+    } else {
+        had
+    };
+    let mut tokens = Vec::new();
+    for namespace in namespaces {
+        tokens.extend(sealing::seal(&sealer.keys, namespace, new.text.as_bytes())?);
+    }
+    Ok(tokens.iter().map(Token::to_string).collect())
+}
+
+/// The document with the changes, unless somebody else changed the same secrets.
+fn put(
+    document: Document,
+    options: &Options,
+    shown: &[Shown],
+    changes: &[Change],
+) -> Result<Document, Failure> {
+    let path = options.file.clone();
+    for change in changes {
+        let entries = document.named(&change.name);
+        let now = entries.iter().find(|now| *now.section() == change.section);
+        let then = shown
+            .iter()
+            .find(|old| is_same(old, &change.section, &change.name));
+        if now.map(versions::texts).as_ref() != then.map(|then| &then.tokens) {
+            return Err(Failure::Meanwhile { path });
+        }
+    }
+    let edited = document.edited(changes);
+    edited.map_err(|cause| Failure::Edit { path, cause })
+}
+
+fn print(shown: &[Shown], changes: &[Change]) -> Result<(), Failure> {
+    let line = |change: &Change| {
+        let was = shown
+            .iter()
+            .any(|old| is_same(old, &change.section, &change.name));
+        let what = match (was, change.tokens.is_empty()) {
+            (_, true) => "removed",
+            (true, false) => "changed",
+            (false, false) => "added",
+        };
+        format!("{what} {}\n", change.name)
+    };
+    table::out(&changes.iter().map(line).collect::<String>())
+}
