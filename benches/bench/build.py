@@ -1,0 +1,42 @@
+"""The programs that are measured, and how they are made."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+#: Of ours, in one directory.
+OURS = ["lithos_cmd", "lithos_knot", "lithos_tree", "lithos_check", "lithos_crypt"]
+
+
+def build(top):
+    """Builds ours as README.md says, and gives their directory."""
+    command = ["cargo", "build", "--release", "--quiet", "--workspace", "--bins"]
+    subprocess.run(command, cwd=top, check=True)
+    command = ["cargo", "build", "--release", "--quiet", "--package", "lithos_crypt", "--example", "speed"]
+    subprocess.run(command, cwd=top, check=True)
+    return top / "target/release"
+
+
+class Programs:
+    """Where each program is."""
+
+    def __init__(self, top, directory):
+        self.top = top
+        self.directory = Path(directory)
+        for name in OURS:
+            if not (self.directory / name).exists():
+                print(f"error: there is no {name} in {directory}", file=sys.stderr)
+                sys.exit(1)
+
+    def ours(self, name):
+        return str(self.directory / name)
+
+    def compile(self, name, into, *libraries):
+        """Compiles one of our C programs; tells whether that was possible."""
+        command = ["cc", "-O2", "-Wall", "-Wextra", "-Werror", "-o", str(into), str(self.top / f"benches/{name}.c")]
+        static = [] if libraries else ["-static"]
+        done = subprocess.run(command + static + list(libraries), stderr=subprocess.PIPE, text=True)
+        if done.returncode and not libraries:
+            print(f"error: cannot compile {name}.c: {done.stderr}", file=sys.stderr)
+            sys.exit(1)
+        return done.returncode == 0
