@@ -33,14 +33,11 @@ use crate::resolve::{self, Doc, paths};
 use crate::tree::records;
 
 /// Checks the configs of lithos, and says what would run.
-///
-/// Exits with 0 if nothing is wrong, with 1 if there are problems (each is
-/// listed), and with 2 if the command line is wrong.
 #[derive(Debug, Parser)]
 #[command(
     name = "lithos_check",
     version,
-    after_help = "Example: lithos_check --explain shop/web"
+    after_help = "Example: lithos_check --explain shop/web\n\nExit codes: 0 nothing is wrong, 1 there are problems, each is listed, 2 wrong usage"
 )]
 pub struct Options {
     #[command(flatten)]

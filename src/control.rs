@@ -4,6 +4,8 @@
 //! full, with examples. Who understands a version refuses what is not in it: an
 //! unknown command or field is an error, never ignored.
 
+pub mod answers;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -13,6 +15,9 @@ use crate::tree::clients::Refusal;
 /// The version of everything here; a change that an old reader would
 /// misunderstand needs another.
 pub const VERSION: u64 = 1;
+
+/// The most bytes of an answer.
+pub const LONGEST_ANSWER: usize = 4 * 1024 * 1024;
 
 /// The most bytes of a request with its newline.
 pub const LONGEST_REQUEST: usize = 4096;
@@ -92,6 +97,19 @@ pub fn line(said: &impl Serialize) -> Vec<u8> {
     let mut line = serde_json::to_vec(&Said { version, said }).expect("it is always JSON");
     line.push(b'\n');
     line
+}
+
+/// The line that answers a request.
+pub fn answer(answer: Result<impl Serialize, Refused>) -> Vec<u8> {
+    let bytes = match answer {
+        Ok(answer) => line(&answer),
+        Err(refused) => line(&refused),
+    };
+    if bytes.len() <= LONGEST_ANSWER {
+        return bytes;
+    }
+    let error = format!("cannot answer: that would take more than {LONGEST_ANSWER} bytes");
+    line(&Refused::hinted(error, "ask for one sandbox"))
 }
 
 /// Reads a line that was asked.

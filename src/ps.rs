@@ -30,7 +30,6 @@ use crate::tree::machine::Ending;
 use crate::tree::records::{Found, Record, Records, RecordsError};
 
 use processes::{Seen, ticks_a_second};
-#[allow(unused_imports, reason = "for other programs that print columns")]
 pub(crate) use table::{aligned, lasting};
 
 /// Shows the containers by sandbox, process and instance.
@@ -38,7 +37,7 @@ pub(crate) use table::{aligned, lasting};
 #[command(
     name = "lithos_ps",
     version,
-    after_help = "Example: lithos_ps --tree --watch 5"
+    after_help = "Example: lithos_ps --tree --watch 5\n\nExit codes: 0 done, 1 failed, 2 wrong usage"
 )]
 pub struct Options {
     #[command(flatten)]

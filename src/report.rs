@@ -20,6 +20,9 @@ pub enum Report {
     Started {
         /// Seconds since 1970, UTC.
         time: u64,
+        /// Its pid in the container; none: told by an older release.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pid: Option<i32>,
         /// How far Landlock restricts it; none: it is off.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         landlock: Option<Level>,
@@ -49,6 +52,14 @@ pub enum Report {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         out_of_memory: Option<OutOfMemory>,
     },
+}
+
+impl Report {
+    /// The last of these lines.
+    pub fn last(lines: &[u8]) -> Option<Self> {
+        let mut lines = lines.split(|byte| *byte == b'\n').rev();
+        lines.find_map(|line| serde_json::from_slice(line).ok())
+    }
 }
 
 /// How a process ended.

@@ -39,7 +39,7 @@ use crate::tree::records::{self, RecordsError};
 #[command(
     name = "lithos_switch",
     version,
-    after_help = "Example: lithos_switch --dry-run shop /srv/deploy/shop-v42.yaml"
+    after_help = "Example: lithos_switch --dry-run shop /srv/deploy/shop-v42.yaml\n\nExit codes: 0 done, 1 failed, 2 wrong usage"
 )]
 pub struct Options {
     #[command(flatten)]

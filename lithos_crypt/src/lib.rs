@@ -18,8 +18,9 @@
 //!
 //! What is promised: a plaintext or a private key is never part of an error
 //! message, of `Debug` or of `Display`, and is wiped from memory when dropped.
-//! Nothing else in lithos reads tokens. The library does no IO of its own and
-//! knows nothing of Linux, of configs or of terminals.
+//! Nothing else in lithos reads tokens. Only [`program`], which is the program
+//! `lithos_crypt`, does any IO; [`document`] finds and changes the secrets of a
+//! YAML text. The rest knows nothing of Linux, of configs or of terminals.
 //!
 //! # Example
 //!
@@ -38,20 +39,23 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 #![forbid(unsafe_code)]
+#![recursion_limit = "512"] // long error enums of quick-error
 
 pub mod cause;
+pub mod document;
 mod guessing;
 mod keys;
 mod namespace;
 mod open;
 mod open_error;
+pub mod program;
 mod sealed_box;
 mod short_hash;
 mod token;
 
 pub use guessing::{SAFE_GUESS_BITS, guess_bits};
 pub use keys::{
-    KeyError, PrivateKey, PublicKey, SealError, read_private_keys, read_private_keys_with,
+    KeyError, NewKey, PrivateKey, PublicKey, SealError, read_private_keys, read_private_keys_with,
 };
 pub use namespace::{Namespace, NamespaceError};
 pub use open::{Allowed, Delivery, Secret, open_first};

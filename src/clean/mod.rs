@@ -36,7 +36,7 @@ use survey::{Image, survey};
     version,
     group = ArgGroup::new("what").required(true).multiple(true)
         .args(["used", "unused", "delete_unused", "clean_logs"]),
-    after_help = "Example: lithos_clean --delete-unused --history-days 7 --versions-min 2"
+    after_help = "Example: lithos_clean --delete-unused --history-days 7 --versions-min 2\n\nExit codes: 0 done, 1 failed, 2 wrong usage"
 )]
 pub struct Options {
     #[command(flatten)]

@@ -4,7 +4,7 @@
 //!    the arguments of the command line after the config's.
 //! 2. Write its record, and launch its knot.
 //! 3. Pass signals on, and what is typed and printed if a terminal is part of it
-//!    (`terminal`), until the knot has ended.
+//!    ([`crate::foreground`]), until the knot has ended.
 //! 4. Remove the cgroup and the record, and end as the command did: its own
 //!    status, 128 + n for signal n, 125 for our own failure, 126 not executable,
 //!    127 not found.
@@ -13,66 +13,46 @@
 //! end of a pipe of which we hold the other: if we are killed, the container
 //! ends too, and whoever comes next removes the record ([`crate::tree::commands`]).
 
-mod terminal;
-
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::rc::Rc;
 
 use clap::Parser;
-use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::signalfd::SignalFd;
 use quick_error::quick_error;
-use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::Mode;
-use rustix::io::Errno;
-use rustix::process::{pidfd_send_signal, umask};
+use rustix::process::umask;
 
 use crate::cause::Cause;
 use crate::config::process::Kind;
+use crate::foreground::{self, ForegroundError, OUR_FAILURE};
 use crate::load::{self, Home, SandboxLoad};
 use crate::master_option::MasterOption;
 use crate::name::{ContainerName, Name};
 use crate::problem::{Problem, Severity, in_colour};
-use crate::report::{End, Report};
 use crate::resolve::Template;
 use crate::resolve::plan::Plan;
 use crate::sys::pidfd;
 use crate::tree::backoff::History;
 use crate::tree::commands::{discard, discard_stale};
 use crate::tree::heritage::Program;
-use crate::tree::launch::{self, LaunchError, Launcher, Standard};
+use crate::tree::launch::{LaunchError, Launcher};
 use crate::tree::records::{Found, Knot, Record, Records, RecordsError};
 use crate::tree::sockets::Sockets;
 
-use terminal::{Exchange, HostTerminal};
-
-/// Our own failure, as container engines have it.
-const OUR_FAILURE: u8 = 125;
-
-/// Passed on to the command.
-const PASSED_ON: [Signal; 6] = [
-    Signal::SIGTERM,
-    Signal::SIGINT,
-    Signal::SIGHUP,
-    Signal::SIGQUIT,
-    Signal::SIGUSR1,
-    Signal::SIGUSR2,
-];
-
 /// Runs a command of a sandbox in the foreground.
 ///
-/// Its exit status is the command's; 128 + n if signal n ended it, 125 if it
-/// could not be run, 126 if its program cannot be executed, 127 if there is no
-/// such program. Signals are passed on. It works with and without lithos_tree.
+/// Signals are passed on. It works with and without lithos_tree.
 #[derive(Debug, Parser)]
 #[command(
     name = "lithos_cmd",
     version,
-    after_help = "Example: lithos_cmd shop migrate --to 42"
+    after_help = "Example: lithos_cmd shop migrate --to 42\n\n\
+        Exit codes: the command's own, 128 + n if signal n ended it; 125 if it could not be \
+        run, 126 if its program cannot be executed, 127 if there is no such program; 2 wrong usage"
 )]
 pub struct Options {
     #[command(flatten)]
@@ -121,6 +101,12 @@ quick_error! {
         }
         /// There is no container.
         Launch(err: LaunchError) {
+            display("{}", err)
+            source(err)
+            from()
+        }
+        /// Nobody can attend to it.
+        Foreground(err: ForegroundError) {
             display("{}", err)
             source(err)
             from()
@@ -199,7 +185,7 @@ fn run(options: &Options) -> Result<u8, CmdError> {
     discard_stale(&records);
     let program = system("find lithos_cmd", Program::of_this_process())?;
     let launcher = Launcher::open(program.dir())?;
-    let signals = system("block signals", block_signals())?;
+    let signals = foreground::block_signals()?;
     let name = plan.name.clone();
     let mut record = records.intent(Rc::new(plan), History::default(), None);
     record.caller = Some(system("note which process this is", own_note())?);
@@ -207,7 +193,7 @@ fn run(options: &Options) -> Result<u8, CmdError> {
     let report = records.last_report(&name);
     discard(&records, &name, Some(&record));
     ended?;
-    tell(&name, report)
+    foreground::status(report).ok_or(CmdError::Knot(name))
 }
 
 /// The command's plan, with the arguments of the command line.
@@ -257,13 +243,6 @@ fn template(load: &mut SandboxLoad, options: &Options) -> Result<Template, CmdEr
     }
 }
 
-fn block_signals() -> io::Result<SignalFd> {
-    let set: SigSet = PASSED_ON.into_iter().chain([Signal::SIGWINCH]).collect();
-    set.thread_block()?;
-    let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
-    Ok(SignalFd::with_flags(&set, flags)?)
-}
-
 fn own_note() -> io::Result<Knot> {
     let own = std::process::id().cast_signed();
     Knot::note(own, pidfd::open(own)?, Vec::new())
@@ -280,40 +259,11 @@ fn attend(
     let mut sockets = shared_sockets(records, &plan)?;
     if !plan.stdio.interactive {
         let launched = launcher.prepare(records, &mut sockets, record, None)?;
-        let (knot, _gate) = launched.release();
-        return system("wait for the command", wait(&knot, signals, None));
+        return Ok(foreground::attend(launched, signals)?);
     }
-    let null = system("open /dev/null", std::fs::File::open("/dev/null"))?;
-    let mut host = HostTerminal::find();
-    let hand_over = system("make a socket", terminal::hand_over())?;
-    let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
-    let replaced = host.numbers();
-    let own = [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()];
-    let mut three = own;
-    for &number in &replaced {
-        three[number as usize] = null.as_fd();
-    }
-    let standard = Standard {
-        three,
-        terminal: (!replaced.is_empty()).then_some(hand_over.container.as_fd()),
-        replaced,
-    };
-    let launched = launcher.prepare(records, &mut sockets, record, Some(&standard))?;
-    let wanted = standard.terminal.is_some();
-    drop(standard);
-    let exchange = match wanted {
-        true => hand_over
-            .receive()
-            .map(|master| Exchange::begin(master, &mut host)),
-        false => None,
-    };
-    let exchange = exchange
-        .transpose()
-        .inspect_err(|_| launch::undo(&launched.pidfd));
-    let mut exchange = system("use the terminal", exchange)?;
-    let (knot, _gate) = launched.release();
-    let waited = wait(&knot, signals, exchange.as_mut());
-    system("wait for the command", waited)
+    foreground::attend_interactive(signals, |standard| {
+        Ok(launcher.prepare(records, &mut sockets, record, Some(standard))?)
+    })
 }
 
 /// With the sockets that the sandbox's containers have already.
@@ -335,74 +285,4 @@ fn shared_sockets(records: &Records, plan: &Plan) -> Result<Sockets, CmdError> {
         }
     }
     Ok(sockets)
-}
-
-/// Passes on signals, and what goes through the terminal, until the knot has
-/// ended.
-fn wait(
-    knot: &OwnedFd,
-    signals: &SignalFd,
-    mut exchange: Option<&mut Exchange<'_>>,
-) -> io::Result<()> {
-    loop {
-        let mut fds = vec![
-            PollFd::new(knot, PollFlags::IN),
-            PollFd::new(signals, PollFlags::IN),
-        ];
-        let timeout = exchange.as_ref().and_then(|exchange| {
-            fds.extend(exchange.awaited());
-            exchange.timeout()
-        });
-        match poll(&mut fds, timeout.as_ref()) {
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(errno) => return Err(errno.into()),
-        }
-        let ended = !fds[0].revents().is_empty();
-        drop(fds);
-        while let Some(info) = signals.read_signal()? {
-            match (Signal::try_from(info.ssi_signo.cast_signed()), &exchange) {
-                (Ok(Signal::SIGWINCH), Some(exchange)) => exchange.resize(),
-                (Ok(Signal::SIGWINCH) | Err(_), _) => {}
-                (Ok(signal), _) => pass_on(signal, knot),
-            }
-        }
-        if let Some(exchange) = &mut exchange {
-            exchange.go_on();
-        }
-        if ended {
-            if let Some(exchange) = exchange {
-                exchange.finish();
-            }
-            return pidfd::reap(knot);
-        }
-    }
-}
-
-fn pass_on(signal: Signal, knot: &OwnedFd) {
-    if let Some(signal) = rustix::process::Signal::from_named_raw(signal as i32) {
-        // It fails only if the knot has just ended.
-        let _ = pidfd_send_signal(knot, signal);
-    }
-}
-
-/// What the report comes to: the exit status.
-fn tell(name: &ContainerName, report: Option<Report>) -> Result<u8, CmdError> {
-    match report {
-        Some(Report::Ended { end, .. }) => Ok(match end {
-            End::Exited(status) => status,
-            End::Signalled(signal) => 128u8.wrapping_add(signal as u8),
-        }),
-        Some(Report::Failed {
-            reason,
-            hint,
-            status,
-        }) => {
-            eprintln!("error: {reason}");
-            if let Some(hint) = hint {
-                eprintln!("hint: {hint}");
-            }
-            Ok(status)
-        }
-        Some(Report::Started { .. }) | None => Err(CmdError::Knot(name.clone())),
-    }
 }

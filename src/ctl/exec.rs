@@ -1,33 +1,131 @@
 //! `lithos_ctl exec`: a command inside a container that runs.
+//!
+//! 1. Find the container by its record, and pin its knot and its process; no
+//!    supervisor is needed.
+//! 2. Make the command's plan out of the container's, and launch a joiner with it,
+//!    which runs the command through the code of every start (`knot::join`).
+//! 3. Stand in for it as `lithos_cmd` does ([`crate::foreground`]), and end as the
+//!    command did.
+//!
+//! The joiner holds one end of a pipe of which we hold the other: if we are
+//! killed, the command ends too.
 
-use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 
+use quick_error::quick_error;
+
+use crate::cause::Cause;
+use crate::foreground::{self, ForegroundError, OUR_FAILURE};
+use crate::load;
 use crate::master_option::MasterOption;
 use crate::name::ContainerName;
+use crate::problem::Problem;
+use crate::report::Report;
+use crate::tree::heritage::Program;
+use crate::tree::launch::{LaunchError, Launcher};
+use crate::tree::records::{Records, RecordsError};
+use crate::tree::running::{NotRunning, Running};
 
 /// What is executed, and where.
+///
+/// It is one more process of the container, confined as its own process is, with
+/// a terminal of the container's own in place of ours. Its exit status is the
+/// command's; 128 + n if signal n ended it, 125 if it could not be run, 126 if it
+/// cannot be executed, 127 if there is no such program. Signals are passed on.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: lithos_ctl exec shop/web.0 -- /bin/sh")]
 pub struct Options {
     /// The container
     #[arg(value_name = "SANDBOX/PROCESS.N")]
     name: ContainerName,
-    /// With the secrets of the container in the environment
+    /// With the secrets of the container in the environment: a convenience, and no
+    /// boundary, since whoever may do this may read them anyway
     #[arg(long)]
     with_secrets: bool,
-    /// The command and its arguments
+    /// The command and its arguments; a name is looked for in the container's PATH
     #[arg(last = true, required = true, value_name = "CMD")]
-    command: Vec<OsString>,
+    command: Vec<String>,
+}
+
+quick_error! {
+    /// Why a command was not executed.
+    #[derive(Debug)]
+    enum ExecError {
+        /// The master config has problems, which are shown one by one.
+        Problems(problems: Vec<Problem>) {
+            display("cannot execute anything: the master config has problems")
+            from()
+        }
+        Records(err: RecordsError) {
+            display("{}", err)
+            from()
+        }
+        Container(err: NotRunning) {
+            display("{}", err)
+            from()
+        }
+        Launch(err: LaunchError) {
+            display("{}", err)
+            from()
+        }
+        Foreground(err: ForegroundError) {
+            display("{}", err)
+            from()
+        }
+        Program(err: io::Error) {
+            display("cannot find lithos_ctl: {}", Cause(err))
+            from()
+        }
+        /// The joiner was killed, and the command with it.
+        Joiner {
+            display("cannot tell how the command ended: its joiner was killed")
+        }
+    }
 }
 
 /// Runs the command; its exit status is the command's.
-pub fn run(_master: &MasterOption, options: &Options) -> ExitCode {
-    let Options {
-        name,
-        with_secrets: _,
-        command: _,
-    } = options;
-    eprintln!("error: cannot execute anything in {name}: not built yet");
-    ExitCode::from(125)
+pub fn run(master: &MasterOption, options: &Options) -> ExitCode {
+    let status = execute(master, options).unwrap_or_else(|error| {
+        if let ExecError::Problems(problems) = &error {
+            for problem in problems {
+                eprintln!("{}\n", problem.render(false));
+            }
+        }
+        eprintln!("error: {error}");
+        OUR_FAILURE
+    });
+    ExitCode::from(status)
+}
+
+fn execute(master: &MasterOption, options: &Options) -> Result<u8, ExecError> {
+    let home = load::home(&master.config)?;
+    let records = Records::look(&home.state_dir)?;
+    let running = Running::find(&records, &options.name)?;
+    let plan = running
+        .plan
+        .with_command(&options.command, options.with_secrets)
+        .expect("there is a command");
+    let launcher = Launcher::open(Program::of_this_process()?.dir())?;
+    let signals = foreground::block_signals()?;
+    let mut told = None;
+    foreground::attend_interactive(&signals, |standard| {
+        let (launched, tale) = launcher.join(&running, &plan, standard)?;
+        told = Some(tale);
+        Ok::<_, ExecError>(launched)
+    })?;
+    let report = told.and_then(last_of);
+    foreground::status(report).ok_or(ExecError::Joiner)
+}
+
+/// The last report that is in this pipe.
+fn last_of(tale: OwnedFd) -> Option<Report> {
+    // If the joiner was killed, the command may not yet have been.
+    rustix::io::ioctl_fionbio(&tale, true).ok()?;
+    let mut lines = Vec::new();
+    // What was read stays if there is nothing more.
+    let _ = File::from(tale).read_to_end(&mut lines);
+    Report::last(&lines)
 }

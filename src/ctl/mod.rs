@@ -5,20 +5,35 @@
 //! time, as a rolling restart, is done here, one step after the other. So a
 //! `lithos_ctl` that is killed leaves nothing half-way in the supervisor.
 
+pub mod error;
 pub mod exec;
+pub mod hold;
+pub mod logs;
+pub mod reload;
+pub mod restart;
+pub mod status;
+pub mod supervisor;
+pub mod waiting;
 
+use std::io;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use self::error::CtlError;
+use self::supervisor::Supervisor;
+use crate::load;
 use crate::master_option::MasterOption;
+use crate::problem::in_colour;
 
 /// Sees and steers what lithos_tree runs.
+///
+/// A NAME is SANDBOX, SANDBOX/PROCESS or SANDBOX/PROCESS.N.
 #[derive(Debug, Parser)]
 #[command(
     name = "lithos_ctl",
     version,
-    after_help = "Example: lithos_ctl restart --settle 5 shop/web"
+    after_help = "Example: lithos_ctl restart --settle 5 shop/web\n\nExit codes: 0 done, 1 failed, 2 wrong usage"
 )]
 pub struct Options {
     #[command(flatten)]
@@ -30,6 +45,18 @@ pub struct Options {
 /// What is to be done.
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Show how things stand
+    Status(status::Options),
+    /// Restart daemons, one after the other
+    Restart(restart::Options),
+    /// Stop daemons, and hold them stopped until they are started
+    Stop(hold::Options),
+    /// Start daemons that were stopped
+    Start(restart::StartOptions),
+    /// Reload lithos_tree in place, and tell what came of it
+    Reload(reload::Options),
+    /// Show what the containers of a sandbox have written
+    Logs(logs::Options),
     /// Execute a command inside a container
     Exec(exec::Options),
 }
@@ -37,7 +64,35 @@ enum Command {
 /// The program.
 pub fn main() -> ExitCode {
     let Options { master, command } = Options::parse();
-    match &command {
-        Command::Exec(options) => exec::run(&master, options),
+    if let Command::Exec(options) = &command {
+        return exec::run(&master, options);
+    }
+    match run(&master, &command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(CtlError::Output(err)) if err.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            if let CtlError::Config(problems) = &error {
+                let colour = in_colour(&io::stderr());
+                for problem in problems {
+                    eprintln!("{}\n", problem.render(colour));
+                }
+            }
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(master: &MasterOption, command: &Command) -> Result<(), CtlError> {
+    let home = load::home(&master.config)?;
+    let supervisor = Supervisor::of(&home);
+    match command {
+        Command::Status(options) => status::run(&supervisor, options),
+        Command::Restart(options) => restart::run(&supervisor, options),
+        Command::Stop(options) => hold::run(&supervisor, options),
+        Command::Start(options) => restart::start(&supervisor, options),
+        Command::Reload(options) => reload::run(&supervisor, options),
+        Command::Logs(options) => logs::run(&home, options),
+        Command::Exec(_) => Ok(()),
     }
 }

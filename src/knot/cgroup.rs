@@ -9,6 +9,7 @@
 //! admin-guide/cgroup-v2.rst.
 
 mod hierarchy;
+mod membership;
 mod memory;
 mod number;
 mod usage;
@@ -60,6 +61,19 @@ pub fn make(cgroup: Option<&Cgroup>) -> Result<Placement, Failure> {
             Placement::Split(made)
         }
     })
+}
+
+/// The cgroups that a running process is in, as far as we are in others.
+///
+/// Whoever is to be put there must be made by us, and so be in ours until then.
+pub fn of_process(process: i32) -> Result<Placement, Failure> {
+    let paths = membership::to_join(process).cannot("find", "the cgroup of the process")?;
+    let open = |path: PathBuf| {
+        let directory = mount::open_directory(&path).cannot_at("open the cgroup", &path)?;
+        Ok((path.display().to_string(), directory))
+    };
+    let directories = paths.into_iter().map(open);
+    Ok(Placement::Split(directories.collect::<Result<_, _>>()?))
 }
 
 impl Placement {

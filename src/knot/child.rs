@@ -5,21 +5,20 @@
 //! the private keys and the plaintexts in its memory.
 
 use std::convert::Infallible;
-use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd, RawFd};
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::SigSet;
-use nix::unistd::{execve, setsid};
+use nix::unistd::setsid;
 use rustix::fs::{FileType, Mode, OFlags, fstat, makedev};
 use rustix::process::{Resource, fchdir, getcwd, getrlimit};
 
 use super::confine;
 use super::environment;
+use super::executable::Executable;
 use super::failure::{Attempt, Failure};
 use super::process::Start;
 use crate::sys::beneath::open_in_root;
@@ -47,16 +46,22 @@ pub fn run(start: &Start<'_>, ready: OwnedFd, tell: OwnedFd) -> ! {
 fn become_process(start: &Start<'_>) -> Result<Infallible, Failure> {
     let plan = start.plan;
     setsid().cannot("begin", "a session")?;
-    // From here on its own cgroup is the root of those it sees.
-    unshare(CloneFlags::CLONE_NEWCGROUP).cannot("make", "a cgroup namespace")?;
+    match &start.joined {
+        Some(joined) => joined.enter()?,
+        // From here on its own cgroup is the root of those it sees.
+        None => unshare(CloneFlags::CLONE_NEWCGROUP).cannot("make", "a cgroup namespace")?,
+    }
     start.confinement.apply()?;
+    if let Some(joined) = &start.joined {
+        joined.end_with_parent()?;
+    }
     if let Some(terminal) = &start.terminal {
         terminal.control()?;
     }
     let root = mount::open_directory(Path::new("/")).cannot("open", "/")?;
     let descriptors = descriptors(start, &root)?;
     enter_workdir(&root, &plan.process.workdir)?;
-    let executable = find_executable(&root, &plan.process.executable)?;
+    let executable = Executable::find(&root, &plan.process)?;
     let arguments = environment::arguments(&plan.process)?;
     let mut variables = environment::plain(plan)?;
     if !plan.secrets.is_empty() {
@@ -69,12 +74,7 @@ fn become_process(start: &Start<'_>) -> Result<Infallible, Failure> {
     descriptor::close_all_on_exec().cannot("close", "what is not the process's")?;
     descriptor::place(descriptors).cannot("place", "the file descriptors")?;
     confine::limit(&plan.limits, start.memlock).cannot("set", "the resource limits")?;
-    let Err(cause) = execve(&executable, &arguments, &variables);
-    Err(Failure::Execute {
-        executable: plan.process.executable.clone(),
-        present: true,
-        cause: cause.into(),
-    })
+    executable.execute(&arguments, &variables)
 }
 
 /// Every descriptor of the process and its number.
@@ -177,15 +177,4 @@ fn enter_workdir(root: &OwnedFd, path: &Path) -> Result<(), Failure> {
         fault: "it is outside the container",
         hint: "`workdir` is a directory inside the image",
     })
-}
-
-/// The program, found without following magic links: `/proc/self/exe` would be
-/// the knot's own binary.
-fn find_executable(root: &OwnedFd, path: &Path) -> Result<CString, Failure> {
-    open_in_root(root, path, OFlags::PATH, Mode::empty()).map_err(|cause| Failure::Execute {
-        executable: path.to_owned(),
-        present: !matches!(cause.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR)),
-        cause,
-    })?;
-    environment::text(path.as_os_str().as_bytes().to_vec())
 }

@@ -146,7 +146,11 @@ impl Failure {
                 _ => return None,
             },
             Failure::Key { cause, .. } => return cause.hint().map(str::to_owned),
-            Failure::Execute { present, cause, .. } => return execute_hint(*present, cause),
+            Failure::Execute {
+                executable,
+                present,
+                cause,
+            } => return execute_hint(executable, *present, cause),
             Failure::Network(cause) => return cause.hint(),
             Failure::Told { hint, .. } => return hint.clone(),
             Failure::Plan(_) | Failure::Launch(_) => {
@@ -182,10 +186,13 @@ impl Failure {
     }
 }
 
-fn execute_hint(present: bool, cause: &io::Error) -> Option<String> {
+fn execute_hint(executable: &Path, present: bool, cause: &io::Error) -> Option<String> {
     let text = match cause.raw_os_error() {
         Some(libc::ENOENT) if present => {
             "copy the program's interpreter (its `#!` line) or its dynamic linker into the image"
+        }
+        Some(libc::ENOENT | libc::ENOTDIR) if is_name(executable) => {
+            "there is none in the directories of the container's `PATH`"
         }
         Some(libc::ENOENT | libc::ENOTDIR) => "`executable` is a path inside the image",
         Some(libc::ENOEXEC) => {
@@ -197,6 +204,11 @@ fn execute_hint(present: bool, cause: &io::Error) -> Option<String> {
         _ => return None,
     };
     Some(text.to_owned())
+}
+
+/// Whether it is no path, and looked for in `PATH`.
+fn is_name(executable: &Path) -> bool {
+    executable.parent() == Some(Path::new(""))
 }
 
 /// A cause of `openat2`, whose `EXDEV` is not about devices.

@@ -5,14 +5,14 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::process::Pid;
+use rustix::process::{Pid, Signal};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::child;
 use super::failure::{Attempt, Failure};
 use super::notice::Notices;
 use super::process::Start;
-use super::signals::{Signals, pass_on, reap};
+use super::signals::{Signals, has_ended, pass_on, reap, to_group};
 use crate::report::End;
 use crate::resolve::plan::Plan;
 use crate::sys::capability::{self, CapabilitySet};
@@ -38,13 +38,21 @@ pub fn once(
     notices: &mut Notices,
 ) -> Result<(), Failure> {
     let (began, plan) = (now(), start.plan);
+    // Of what was killed in the container before, a command knows nothing.
+    let killed = start.cgroup.killed_for_memory();
+    let joined = start.joined.is_some();
     let process = start.process(signals)?;
-    notices.started(start.confinement.landlock());
+    notices.started(process, start.confinement.landlock());
     // Key files and all else that only a start needs are closed.
     let cgroup = start.into_cgroup();
     give_up_all_but(TO_WAIT, CapabilitySet::empty())?;
-    if let Some(end) = wait_for(process, plan, caller, signals)? {
-        let memory = cgroup.out_of_memory(plan.cgroup.as_ref(), 0);
+    let awaited = Awaited {
+        process,
+        plan,
+        joined,
+    };
+    if let Some(end) = awaited.wait_for_end(caller, signals)? {
+        let memory = cgroup.out_of_memory(plan.cgroup.as_ref(), killed);
         notices.ended(end, Some(now() - began), memory);
     }
     Ok(())
@@ -63,13 +71,18 @@ pub fn again_and_again(
         let (began, killed) = (now(), start.cgroup.killed_for_memory());
         history.started = Some(began);
         let process = start.process(signals)?;
-        notices.started(start.confinement.landlock());
+        notices.started(process, start.confinement.landlock());
         if history.starts == 0 {
             let granted = start.confinement.granted_by_host();
             give_up_all_but(to_start_in(start) | granted, granted)?;
         }
         history.starts += 1;
-        let Some(end) = wait_for(process, start.plan, None, signals)? else {
+        let awaited = Awaited {
+            process,
+            plan: start.plan,
+            joined: false,
+        };
+        let Some(end) = awaited.wait_for_end(None, signals)? else {
             return Ok(());
         };
         let cgroup = start.plan.cgroup.as_ref();
@@ -103,30 +116,60 @@ fn give_up_all_but(kept: CapabilitySet, bound: CapabilitySet) -> Result<(), Fail
     capability::keep_only(kept).cannot("drop", "the capabilities")
 }
 
-/// How the process ended; none: it outlives its caller, which ends it.
-fn wait_for(
+/// A process that runs.
+struct Awaited<'a> {
     process: Pid,
-    plan: &Plan,
-    mut caller: Option<OwnedFd>,
-    signals: &Signals,
-) -> Result<Option<End>, Failure> {
-    let mut last_moment = None;
-    loop {
-        if let Some(end) = reap(process) {
-            return Ok(Some(end));
+    plan: &'a Plan,
+    /// It does not take its container along.
+    joined: bool,
+}
+
+impl Awaited<'_> {
+    /// How it ended; none: it has outlived its caller, and what there is of it
+    /// ends with us or has been killed.
+    fn wait_for_end(
+        &self,
+        mut caller: Option<OwnedFd>,
+        signals: &Signals,
+    ) -> Result<Option<End>, Failure> {
+        let mut last_moment = None;
+        loop {
+            if last_moment.is_some() && has_ended(self.process) {
+                self.kill_the_rest();
+            }
+            if let Some(end) = reap(self.process) {
+                return Ok(Some(end));
+            }
+            let left = last_moment.map(|at: Duration| at.saturating_sub(now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                self.kill_the_rest();
+                return Ok(None);
+            }
+            let awaited = caller.as_ref().map(AsFd::as_fd);
+            let came = signals.wait(awaited, left);
+            for signal in came.cannot("wait for", "the process")? {
+                pass_on(signal, self.process, self.plan.kind);
+            }
+            if caller.take_if(|caller| is_closed(caller)).is_some() {
+                self.ask_to_end();
+                last_moment = Some(now() + self.plan.supervision.kill_timeout);
+            }
         }
-        let left = last_moment.map(|at: Duration| at.saturating_sub(now()));
-        if left.is_some_and(|left| left.is_zero()) {
-            return Ok(None);
+    }
+
+    /// Nobody waits for it any more. It may have been paused.
+    fn ask_to_end(&self) {
+        match self.joined {
+            true => to_group(Signal::TERM, self.process),
+            false => pass_on(libc::SIGTERM, self.process, self.plan.kind),
         }
-        let awaited = caller.as_ref().map(AsFd::as_fd);
-        let came = signals.wait(awaited, left);
-        for signal in came.cannot("wait for", "the process")? {
-            pass_on(signal, process, plan.kind);
-        }
-        if caller.take_if(|caller| is_closed(caller)).is_some() {
-            pass_on(libc::SIGTERM, process, plan.kind);
-            last_moment = Some(now() + plan.supervision.kill_timeout);
+        to_group(Signal::CONT, self.process);
+    }
+
+    /// Kills what would not end with us: the container goes on.
+    fn kill_the_rest(&self) {
+        if self.joined {
+            to_group(Signal::KILL, self.process);
         }
     }
 }

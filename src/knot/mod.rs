@@ -13,9 +13,11 @@ mod child;
 pub mod command_line;
 pub mod confine;
 mod environment;
+mod executable;
 mod failure;
 mod filesystem;
 mod gate;
+mod join;
 mod life;
 mod notice;
 mod process;
@@ -47,7 +49,7 @@ use gate::Gate;
 use notice::Notices;
 use process::Start;
 use secrets::KeyFiles;
-use signals::Signals;
+use signals::{Sender, Signals};
 use terminal::{Request as TerminalRequest, Terminal};
 
 /// What `lithos_knot` does with the arguments after argument zero.
@@ -63,6 +65,7 @@ pub fn run(arguments: impl IntoIterator<Item = String>) -> ExitCode {
         }
         Ok(Request::Verify { plan }) => verify::run(plan),
         Ok(Request::Launch(launch)) => launched(launch),
+        Ok(Request::Join(join)) => join::run(join),
         Err(err) => misused(&err),
     }
 }
@@ -70,32 +73,28 @@ pub fn run(arguments: impl IntoIterator<Item = String>) -> ExitCode {
 /// Started by hand, most likely.
 fn misused(fault: &dyn std::fmt::Display) -> ExitCode {
     eprintln!(
-        "error: {fault}\nhint: lithos_knot is started by lithos_tree and lithos_cmd, with open file descriptors"
+        "error: {fault}\nhint: lithos_knot is started by lithos_tree, lithos_cmd and lithos_ctl, with open file descriptors"
     );
     ExitCode::from(2)
+}
+
+fn not_open(err: &std::io::Error) -> ExitCode {
+    misused(&format!(
+        "a file descriptor named is not open: {}",
+        Cause(err)
+    ))
 }
 
 fn launched(launch: Launch) -> ExitCode {
     let given = match Given::adopt(&launch) {
         Ok(given) => given,
-        Err(err) => {
-            return misused(&format!(
-                "a file descriptor named is not open: {}",
-                Cause(&err)
-            ));
-        }
+        Err(err) => return not_open(&err),
     };
     let mut notices = Notices::new(launch.name, given.report, given.stdio);
-    let outcome = Signals::block()
+    let outcome = Signals::block(Sender::Outside)
         .cannot("block", "the signals")
         .and_then(|signals| contain(given.container, &signals, &mut notices));
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            notices.report(&failure.report());
-            ExitCode::FAILURE
-        }
-    }
+    notices.conclude(outcome)
 }
 
 /// The descriptors of a [`Launch`].
@@ -185,6 +184,7 @@ fn contain(given: Container, signals: &Signals, notices: &mut Notices) -> Result
         proc,
         cgroup,
         memlock,
+        joined: None,
     };
     match plan.kind {
         Kind::Daemon if plan.supervision.restart_process_only => {

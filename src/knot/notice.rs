@@ -4,9 +4,11 @@
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
+use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use humantime::format_rfc3339_seconds;
+use rustix::process::Pid;
 
 use super::failure::{Attempt, Failure};
 use crate::confinement::landlock::Level;
@@ -38,10 +40,11 @@ impl Notices {
     }
 
     /// The process was executed, restricted so far by Landlock, if at all.
-    pub fn started(&mut self, landlock: Option<Level>) {
+    pub fn started(&mut self, process: Pid, landlock: Option<Level>) {
         let now = SystemTime::now();
         self.report(&Report::Started {
             time: seconds(now),
+            pid: Some(process.as_raw_nonzero().get()),
             landlock,
         });
         match landlock {
@@ -63,9 +66,20 @@ impl Notices {
         self.log(now, &what);
     }
 
+    /// Tells a failure, if that is what it came to. Gives our own exit status.
+    pub fn conclude(&mut self, outcome: Result<(), Failure>) -> ExitCode {
+        match outcome {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => {
+                self.report(&failure.report());
+                ExitCode::FAILURE
+            }
+        }
+    }
+
     /// Appends a line to the report. There is nobody to tell if it cannot be
     /// written: the supervisor then finds the knot gone without one.
-    pub fn report(&mut self, report: &Report) {
+    fn report(&mut self, report: &Report) {
         let mut line = serde_json::to_vec(report).expect("a report is always JSON");
         line.push(b'\n');
         let _ = self.report.write_all(&line);

@@ -17,6 +17,7 @@ use super::cgroup::Placement;
 use super::child;
 use super::confine::{Confinement, both};
 use super::failure::{Attempt, Failure};
+use super::join::Joined;
 use super::secrets::KeyFiles;
 use super::signals::{Signals, pass_on};
 use super::terminal::Terminal;
@@ -41,12 +42,15 @@ pub struct Start<'a> {
     pub sockets: &'a [OwnedFd],
     /// The container's own terminal, if the process gets one.
     pub terminal: Option<Terminal>,
-    /// The container's procfs.
+    /// A procfs in which the process has the pid that it has here.
     pub proc: OwnedFd,
     /// Where the process is accounted.
     pub cgroup: Placement,
     /// The process's own RLIMIT_MEMLOCK.
     pub memlock: Rlimit,
+    /// Where it is one more in a running container; else it is the container's
+    /// process, and has new namespaces.
+    pub joined: Option<Joined>,
 }
 
 /// Sets the knot's own limits: no core file, and as many open files and as much
@@ -100,7 +104,7 @@ impl Start<'_> {
     pub fn process(&self, signals: &Signals) -> Result<Pid, Failure> {
         let pipe = || pipe_with(PipeFlags::CLOEXEC).cannot("make", "a pipe");
         let ((ready, go), (tale, tell)) = (pipe()?, pipe()?);
-        let flags = if self.plan.ids.user_namespace {
+        let flags = if self.maps_ids() {
             libc::CLONE_NEWUSER
         } else {
             0
@@ -123,10 +127,15 @@ impl Start<'_> {
         }
     }
 
+    /// Whether the process gets a new user namespace.
+    fn maps_ids(&self) -> bool {
+        self.plan.ids.user_namespace && self.joined.is_none()
+    }
+
     /// What only the knot may do to the process.
     fn prepare(&self, pid: Pid) -> Result<(), Failure> {
         let ids = &self.plan.ids;
-        if ids.user_namespace {
+        if self.maps_ids() {
             self.write_map(pid, "uid_map", &ids.uid_map)?;
             self.write_map(pid, "gid_map", &ids.gid_map)?;
         }
@@ -142,7 +151,7 @@ impl Start<'_> {
         self.write(pid, name, &lines.collect::<String>())
     }
 
-    /// Writes a file of the process's in the container's own procfs.
+    /// Writes a file of the process's in `proc`.
     fn write(&self, pid: Pid, name: &str, text: &str) -> Result<(), Failure> {
         let path = format!("{}/{name}", pid.as_raw_nonzero());
         open_beneath(&self.proc, Path::new(&path), OFlags::WRONLY)

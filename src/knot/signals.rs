@@ -13,7 +13,9 @@ use nix::sys::signal::SigSet;
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, WaitOptions, kill_process, wait};
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, WaitOptions, kill_process, kill_process_group, wait, waitid,
+};
 
 use crate::config::process::Kind;
 use crate::report::End;
@@ -21,7 +23,17 @@ use crate::report::End;
 /// The signals sent to this process.
 pub struct Signals {
     source: SignalFd,
+    heeded: Sender,
     stop: Cell<Option<Number>>,
+}
+
+/// Whose signals count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sender {
+    /// Only of processes outside of our pid namespace.
+    Outside,
+    /// Of all.
+    Anybody,
 }
 
 /// A signal that came from outside the container.
@@ -29,12 +41,13 @@ pub type Number = i32;
 
 impl Signals {
     /// Blocks every signal and collects them from now on.
-    pub fn block() -> io::Result<Self> {
+    pub fn block(heeded: Sender) -> io::Result<Self> {
         let all = SigSet::all();
         all.thread_block()?;
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
         Ok(Self {
             source: SignalFd::with_flags(&all, flags)?,
+            heeded,
             stop: Cell::new(None),
         })
     }
@@ -70,7 +83,8 @@ impl Signals {
         while let Some(info) = self.source.read_signal()? {
             // What is sent from within the container has its sender's pid, and
             // is none of the knot's business.
-            if info.ssi_pid == 0 && info.ssi_signo != libc::SIGCHLD as u32 {
+            let heeded = info.ssi_pid == 0 || self.heeded == Sender::Anybody;
+            if heeded && info.ssi_signo != libc::SIGCHLD as u32 {
                 let signal = info.ssi_signo as Number;
                 if matches!(signal, libc::SIGTERM | libc::SIGINT) {
                     self.stop.set(Some(signal));
@@ -83,15 +97,35 @@ impl Signals {
 }
 
 /// What a signal to the knot means for the process: a daemon's SIGINT is SIGTERM,
-/// and the rest is passed on as it is.
+/// a command that is to pause does so with the processes it has begun, and the
+/// rest is passed on as it is.
 pub fn pass_on(signal: Number, process: Pid, kind: Kind) {
-    let signal = match Signal::from_named_raw(signal) {
-        Some(Signal::INT) if kind == Kind::Daemon => Signal::TERM,
-        Some(signal) => signal,
-        None => return,
+    let Some(signal) = Signal::from_named_raw(signal) else {
+        return;
+    };
+    let signal = match (kind, signal) {
+        (Kind::Daemon, Signal::INT) => Signal::TERM,
+        // SIGTSTP is ignored in its group, which has no parent in its session.
+        (Kind::Command, Signal::TSTP) => return to_group(Signal::STOP, process),
+        (Kind::Command, Signal::CONT) => return to_group(Signal::CONT, process),
+        (_, signal) => signal,
     };
     // It fails only if the process has just ended.
     let _ = kill_process(process, signal);
+}
+
+/// Sends a signal to the process and to those of its group, whose leader it is.
+///
+/// To be called before it is buried: then nobody else can have its number.
+pub fn to_group(signal: Signal, process: Pid) {
+    // It fails only if they have all just ended.
+    let _ = kill_process_group(process, signal);
+}
+
+/// Whether it has ended and is not yet buried.
+pub fn has_ended(process: Pid) -> bool {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    matches!(waitid(WaitId::Pid(process), options), Ok(Some(_)))
 }
 
 /// Buries every process that has ended; how `process` did, if it is among them.

@@ -86,6 +86,11 @@ impl Home {
         self.runtime_dir.join("metrics.sock")
     }
 
+    /// What an operator holds.
+    pub fn holds_file(&self) -> PathBuf {
+        self.runtime_dir.join("holds.json")
+    }
+
     /// The supervisor's own log for a sandbox.
     pub fn sandbox_log(&self, name: &Name, sandbox: &Sandbox) -> PathBuf {
         match &sandbox.log_file {

@@ -82,6 +82,26 @@ impl Plan {
         self.sockets.iter().filter(|socket| self.is_passed(socket))
     }
 
+    /// The plan of another command in this plan's container: all is the same but
+    /// what is executed, with the caller's standard input and output and no
+    /// socket. The secrets are left out unless they are wanted.
+    ///
+    /// `command` is its name or path, and its arguments.
+    pub fn with_command(&self, command: &[String], with_secrets: bool) -> Option<Self> {
+        let (executable, arguments) = command.split_first()?;
+        let mut plan = self.clone();
+        plan.kind = Kind::Command;
+        plan.process.executable = executable.into();
+        plan.process.arguments = arguments.to_vec();
+        plan.stdio.interactive = true;
+        plan.stdio.file = None;
+        plan.sockets.clear();
+        if !with_secrets {
+            plan.secrets = Secrets::default();
+        }
+        Some(plan)
+    }
+
     /// Whether set-user-id programs of the image work: only where nobody has
     /// claimed `no_new_privs`, and none of the ids that they could take on is
     /// root's on the host.
@@ -272,7 +292,9 @@ pub struct Landlock {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Process {
-    /// Absolute inside the container; also argument zero.
+    /// Absolute inside the container; also argument zero. Only in a plan
+    /// [with another command](Plan::with_command) it may be relative to the
+    /// working directory, or a name to be looked for in `PATH`.
     pub executable: PathBuf,
     /// Arguments from one on, variables replaced.
     pub arguments: Vec<String>,

@@ -17,6 +17,18 @@ pub fn open(pid: i32) -> io::Result<OwnedFd> {
     Ok(pidfd_open(pid, PidfdFlags::empty())?)
 }
 
+/// The pid of the process, as our own `/proc` has it; none if it is gone.
+pub fn pid(pidfd: impl AsFd) -> io::Result<Option<i32>> {
+    let number = std::os::fd::AsRawFd::as_raw_fd(&pidfd.as_fd());
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{number}"))?;
+    let line = info.lines().find_map(|line| line.strip_prefix("Pid:"));
+    let pid: Option<i32> = line.and_then(|text| text.trim().parse().ok());
+    match pid {
+        Some(pid) => Ok((pid > 0).then_some(pid)),
+        None => Err(io::ErrorKind::InvalidData.into()),
+    }
+}
+
 /// What was learned of a process; none if the reason not to learn it is that
 /// there is no process of this pid.
 pub fn unless_gone<T>(learned: io::Result<T>) -> io::Result<Option<T>> {
@@ -98,6 +110,20 @@ mod tests {
         let own = std::process::id() as i32;
         let (a, b) = (open(own).unwrap(), open(own).unwrap());
         assert_eq!(inode(a).unwrap(), inode(b).unwrap());
+    }
+
+    #[test]
+    fn tells_the_pid_for_as_long_as_there_is_the_process() {
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .unwrap();
+        let number = child.id().cast_signed();
+        let pidfd = open(number).unwrap();
+        assert_eq!(pid(&pidfd).unwrap(), Some(number));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(pid(&pidfd).unwrap(), None);
     }
 
     #[test]

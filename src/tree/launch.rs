@@ -5,6 +5,8 @@
 //! dies in between, the gate closes and the knot goes away by itself, so there
 //! is never a container that a later supervisor does not know of.
 
+mod joiner;
+
 use std::ffi::{CString, NulError};
 use std::fs::File;
 use std::io::{self, Read};
@@ -13,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use ::log::{info, warn};
 use quick_error::quick_error;
-use rustix::fs::{Mode, OFlags, fcntl_setfl, fstat};
+use rustix::fs::{Mode, OFlags, fcntl_setfl, fstat, openat};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Signal, pidfd_send_signal};
 
@@ -24,6 +26,7 @@ use crate::cause::Cause;
 use crate::confinement::landlock::{Bind, Level};
 use crate::knot::command_line::Launch;
 use crate::resolve::plan::Plan;
+use crate::sys::mount::{self, NODEV, NOSUID, READONLY};
 use crate::sys::{memfd, pidfd, spawn::Spawn};
 
 quick_error! {
@@ -93,6 +96,7 @@ impl Launcher {
             return Err(LaunchError::Untrusted(path));
         }
         let null = step("open /dev/null", File::open("/dev/null"))?;
+        let program = step("shield lithos_knot", read_only(dir, program))?;
         Ok(Self { program, null })
     }
 
@@ -176,6 +180,23 @@ impl Launcher {
                 .collect(),
         };
         step("spawn lithos_knot", spawn.start())
+    }
+}
+
+/// The program, on a read-only mount that is not attached anywhere: whoever gets
+/// hold of it in a container, by executing it or through `/proc`, cannot write it,
+/// whatever its user is.
+fn read_only(dir: &Path, program: OwnedFd) -> io::Result<OwnedFd> {
+    let attributes = READONLY | NOSUID | NODEV;
+    let again = mount::clone_of(mount::open_directory(dir)?, attributes)?;
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let again = openat(&again, "lithos_knot", flags, Mode::empty())?;
+    let (one, other) = (fstat(&program)?, fstat(&again)?);
+    match (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino) {
+        // Of its directory, so that `ps` shows its name.
+        true => Ok(again),
+        // It is a symlink, or itself mounted there.
+        false => mount::clone_of(program, attributes),
     }
 }
 

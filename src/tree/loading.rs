@@ -23,6 +23,8 @@ use crate::resolve;
 pub struct Loading {
     home: Home,
     loads: Vec<SandboxLoad>,
+    /// Problems that are about no sandbox.
+    problems: Vec<Problem>,
     config_log_failed: bool,
 }
 
@@ -32,6 +34,7 @@ impl Loading {
         Self {
             home,
             loads: Vec::new(),
+            problems: Vec::new(),
             config_log_failed: false,
         }
     }
@@ -46,6 +49,12 @@ impl Loading {
         self.loads.len()
     }
 
+    /// What was wrong in the files when they were read last.
+    pub fn problems(&self) -> impl Iterator<Item = &Problem> {
+        let loads = self.loads.iter().flat_map(|load| &load.problems);
+        self.problems.iter().chain(loads)
+    }
+
     /// Reads every sandbox.
     pub fn everything(&mut self) -> Result<Vec<(Name, Desired)>, Vec<Problem>> {
         let (loads, problems) = load::all(&self.home, None);
@@ -53,7 +62,7 @@ impl Loading {
         for problem in &problems {
             ::log::log!(level(problem), "{problem}");
         }
-        self.loads = loads;
+        (self.loads, self.problems) = (loads, problems);
         for load in &self.loads {
             log_problems(load, Severity::Warning);
         }

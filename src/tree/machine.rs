@@ -16,9 +16,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::backoff::{self, History};
+use super::holds::Holds;
 use crate::name::{ContainerName, Name};
 use crate::report::End;
 use crate::resolve::plan::{Plan, Supervision};
+use crate::selection::Selection;
 
 /// The most starts in one step, so that a signal never waits behind hundreds.
 const STARTS_PER_STEP: usize = 16;
@@ -47,6 +49,10 @@ pub enum Event {
     Ended(ContainerName, Ending),
     /// The process of a container that is kept was started again inside, so often.
     StartedInside(ContainerName, u64),
+    /// What an operator holds, from now on.
+    Held(Holds),
+    /// An operator wants these to end and to start anew.
+    Restart(Selection),
     /// Time has passed.
     Timer,
     /// Everything shall stop.
@@ -109,6 +115,8 @@ pub enum Action {
     Rest(ContainerName, History),
     /// It runs on: keep its history.
     Keep(ContainerName, History),
+    /// It is held: keep a record of it.
+    Hold(Rc<Plan>, History),
     /// It ended for good: remove what is left of it.
     Remove(ContainerName),
     /// Read the sandbox's files again and say [`Event::Retried`].
@@ -126,6 +134,8 @@ pub enum Phase {
     Running,
     /// Its knot was sent SIGTERM and is killed at this time; none: it was.
     Stopping(Option<Duration>),
+    /// Nothing runs, and nothing is started: an operator holds it.
+    Held,
 }
 
 /// What is wanted of one container.
@@ -146,6 +156,8 @@ struct Container {
     /// The plan that runs, ran last, or is the next to run.
     plan: Rc<Plan>,
     history: History,
+    /// An operator wants it to start without waiting for its time.
+    hurried: bool,
 }
 
 /// Which processes of a sandbox have files that are broken, or may be.
@@ -182,6 +194,7 @@ type Timers = BTreeSet<(Duration, Due)>;
 pub struct Machine {
     sandboxes: BTreeMap<Name, Sandbox>,
     timers: Timers,
+    holds: Holds,
     stopping: bool,
 }
 
@@ -190,6 +203,7 @@ struct Step<'a> {
     now: Duration,
     jitter: f64,
     timers: &'a mut Timers,
+    holds: &'a Holds,
     actions: Vec<Action>,
 }
 
@@ -209,10 +223,16 @@ impl Machine {
     /// fresh random number between -1 and 1.
     pub fn step(&mut self, event: Event, now: Duration, jitter: f64) -> Vec<Action> {
         let mut timers = std::mem::take(&mut self.timers);
+        let before = std::mem::take(&mut self.holds);
+        let (holds, before) = match &event {
+            Event::Held(now) => (now.clone(), before),
+            _ => (before, Holds::default()),
+        };
         let mut step = Step {
             now,
             jitter,
             timers: &mut timers,
+            holds: &holds,
             actions: Vec::new(),
         };
         match event {
@@ -225,11 +245,14 @@ impl Machine {
             Event::Retried(name, desired) => self.retried(name, desired, &mut step),
             Event::Ended(name, ending) => self.ended(&name, &ending, &mut step),
             Event::StartedInside(name, times) => self.started_inside(name, times, &mut step),
+            Event::Held(_) => self.held(&before, &mut step),
+            Event::Restart(selection) => self.restart(&selection, &mut step),
             Event::Timer => self.timer(&mut step),
             Event::Stop => self.stop(&mut step),
         }
         let mut actions = step.actions;
         self.timers = timers;
+        self.holds = holds;
         if self.stopping && self.sandboxes.is_empty() {
             actions.push(Action::Exit);
         }
@@ -252,6 +275,7 @@ impl Machine {
             phase,
             plan,
             history,
+            hurried: false,
         };
         let sandbox = self.sandboxes.entry(name.sandbox.clone()).or_default();
         sandbox.containers.insert(name, container);
@@ -291,7 +315,7 @@ impl Machine {
         };
         let supervision = &container.plan.supervision;
         let failed = match container.phase {
-            Phase::Resting(_) => return,
+            Phase::Resting(_) | Phase::Held => return,
             Phase::Running => ending.is_failure(supervision),
             Phase::Stopping(kill_at) => {
                 step.cancel(kill_at, name);
@@ -487,41 +511,65 @@ impl Container {
             phase: Phase::Resting(None),
             plan,
             history: History::default(),
+            hurried: false,
         }
     }
 
     /// Makes the next move from what is the case towards what is wanted.
     fn settle(&mut self, step: &mut Step<'_>) -> Settled {
-        let name = &self.plan.name;
+        let held = step.holds.covers(&self.plan.name);
         match (self.phase, &self.wanted) {
-            (Phase::Running, Wanted::Plan(plan)) if *plan == self.plan => {}
-            (Phase::Running, Wanted::Unknown) | (Phase::Stopping(_), _) => {}
-            (Phase::Running, Wanted::Plan(_) | Wanted::Nothing) => {
-                let at = step.now.saturating_add(self.plan.supervision.kill_timeout);
-                self.phase = Phase::Stopping(step.arm(at, name));
-                step.actions.push(Action::Terminate(name.clone()));
-            }
-            (Phase::Resting(at), Wanted::Nothing) => {
-                step.cancel(at, name);
-                step.actions.push(Action::Remove(name.clone()));
+            (Phase::Stopping(_), _) => {}
+            (Phase::Running, Wanted::Unknown) if !held => {}
+            (Phase::Running, Wanted::Plan(plan)) if !held && *plan == self.plan => {}
+            (Phase::Running, _) => self.end(step),
+            (Phase::Resting(_) | Phase::Held, Wanted::Nothing) => {
+                self.rest(step);
+                step.actions.push(Action::Remove(self.plan.name.clone()));
                 return Settled::Gone;
             }
-            (Phase::Resting(at), Wanted::Unknown) => {
-                step.cancel(at, name);
-                self.phase = Phase::Resting(None);
+            (Phase::Held, _) if held => {}
+            (Phase::Resting(_), _) if held => {
+                self.rest(step);
+                self.phase = Phase::Held;
+                let hold = Action::Hold(self.plan.clone(), self.history);
+                step.actions.push(hold);
             }
+            (Phase::Held, _) => {
+                self.hurry(step);
+                return self.settle(step);
+            }
+            (Phase::Resting(_), Wanted::Unknown) => self.rest(step),
             (Phase::Resting(Some(_)), Wanted::Plan(plan)) if *plan == self.plan => {}
-            (Phase::Resting(at), Wanted::Plan(plan)) => {
-                step.cancel(at, name);
-                if *plan != self.plan {
+            (Phase::Resting(_), Wanted::Plan(plan)) => {
+                let plan = plan.clone();
+                self.rest(step);
+                if plan != self.plan {
                     self.history.failures = 0;
-                    self.plan = plan.clone();
+                    self.plan = plan;
                 }
                 let next = self.history.next_start(&self.plan.supervision, step.jitter);
+                let next = if self.hurried { step.now } else { next };
                 self.phase = Phase::Resting(step.arm(next, &self.plan.name));
             }
         }
         Settled::Stays
+    }
+
+    /// Tells it to end.
+    fn end(&mut self, step: &mut Step<'_>) {
+        let name = &self.plan.name;
+        let at = step.now.saturating_add(self.plan.supervision.kill_timeout);
+        self.phase = Phase::Stopping(step.arm(at, name));
+        step.actions.push(Action::Terminate(name.clone()));
+    }
+
+    /// Has it rest until something else is decided.
+    fn rest(&mut self, step: &mut Step<'_>) {
+        if let Phase::Resting(at) = self.phase {
+            step.cancel(at, &self.plan.name);
+        }
+        self.phase = Phase::Resting(None);
     }
 
     /// Its timer, which is no longer set, is due; says whether it is started.
@@ -531,6 +579,7 @@ impl Container {
                 self.history.started = Some(step.now);
                 self.history.starts += 1;
                 self.phase = Phase::Running;
+                self.hurried = false;
                 let start = Action::Start(self.plan.clone(), self.history);
                 step.actions.push(start);
                 true
@@ -540,11 +589,14 @@ impl Container {
                 step.actions.push(Action::Kill(self.plan.name.clone()));
                 false
             }
-            Phase::Running | Phase::Resting(None) | Phase::Stopping(None) => false,
+            Phase::Running | Phase::Held | Phase::Resting(None) | Phase::Stopping(None) => false,
         }
     }
 }
 
+pub mod operator;
+#[cfg(test)]
+mod operator_tests;
 #[cfg(test)]
 mod random;
 #[cfg(test)]

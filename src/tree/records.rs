@@ -293,8 +293,7 @@ impl Records {
     /// What the container's knot has told last.
     pub fn last_report(&self, name: &ContainerName) -> Option<Report> {
         let tail = report_tail(&self.report(name)).ok()?;
-        let mut lines = tail.split(|b| *b == b'\n').rev();
-        lines.find_map(|line| serde_json::from_slice(line).ok())
+        Report::last(&tail)
     }
 
     /// Removes all that is kept of the container.

@@ -8,6 +8,7 @@ use std::fs;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
+use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ::log::{LevelFilter, error, info, warn};
@@ -18,10 +19,12 @@ use rustix::process::{Signal, pidfd_send_signal, umask};
 use rustix::rand::{GetRandomFlags, getrandom};
 use rustix::time::{ClockId, clock_gettime};
 
+use super::backoff::History;
 use super::clients::{Asked, Clients, Protocol};
 use super::commands;
 use super::ending::{LastEnd, Told};
 use super::heritage::{Heritage, Program};
+use super::holds::{Holds, HoldsError};
 use super::launch::{self, LaunchError, Launcher};
 use super::loading::{Loading, rehearse};
 use super::log::{self, Destination, about};
@@ -41,6 +44,7 @@ use crate::knot::cgroup::{self, Meters};
 use crate::load;
 use crate::name::ContainerName;
 use crate::problem::Problem;
+use crate::resolve::plan::Plan;
 
 quick_error! {
     /// Why the supervisor cannot go on.
@@ -59,6 +63,12 @@ quick_error! {
         }
         /// The records cannot be gone by.
         Records(err: RecordsError) {
+            display("{}", err)
+            source(err)
+            from()
+        }
+        /// What is held cannot be told.
+        Holds(err: HoldsError) {
             display("{}", err)
             source(err)
             from()
@@ -123,6 +133,7 @@ pub fn run(config: &Path, to_stderr: bool, level: Option<LevelFilter>) -> Result
     });
     let mut tree = Tree {
         machine: Machine::default(),
+        holds: Holds::read(&home.holds_file())?,
         containers: BTreeMap::new(),
         sockets: Sockets::new(heritage.sockets),
         poll,
@@ -137,6 +148,9 @@ pub fn run(config: &Path, to_stderr: bool, level: Option<LevelFilter>) -> Result
         watchdog: Watchdog::from_environment(),
         stopping: false,
         exit: false,
+        generation: u64::try_from(now().as_micros()).unwrap_or_default(),
+        refused_reloads: 0,
+        refused: Vec::new(),
     };
     heritage
         .strange
@@ -187,6 +201,8 @@ fn raise_open_file_limit() {
 
 struct Tree {
     machine: Machine,
+    /// What the machine was told last, and what the file has.
+    holds: Holds,
     /// Every container with a record.
     containers: BTreeMap<ContainerName, Container>,
     sockets: Sockets,
@@ -203,6 +219,11 @@ struct Tree {
     watchdog: Watchdog,
     stopping: bool,
     exit: bool,
+    /// When this program began, by the monotonic clock: another with each reload.
+    generation: u64,
+    refused_reloads: u64,
+    /// Why the last of them was refused.
+    refused: Vec<String>,
 }
 
 struct Container {
@@ -213,6 +234,7 @@ struct Container {
 impl Tree {
     /// Takes over what an earlier supervisor left.
     fn recover(&mut self) -> Result<(), TreeError> {
+        self.feed(Event::Held(self.holds.clone()));
         let Recovery { recovered, strays } = recover(&self.records)?;
         self.past.found_unknown(strays);
         for Recovered { record, pidfd } in recovered {
@@ -301,7 +323,11 @@ impl Tree {
                 match ready {
                     Ready::Ended(name) => self.ended(&name),
                     Ready::Socket(number) if self.is_reports(number) => self.hear_all(),
-                    Ready::Socket(number) => self.attend(number),
+                    Ready::Socket(number) => {
+                        if let Some(request) = self.attend(number) {
+                            return Ok(request);
+                        }
+                    }
                     Ready::Signal => match system("read a signal", signals.next())? {
                         None => {}
                         Some(Request::Reload) if self.stopping => {}
@@ -329,23 +355,25 @@ impl Tree {
         timers.into_iter().flatten().min()
     }
 
-    /// Attends to a client.
-    fn attend(&mut self, number: u64) {
-        let Some(asked) = self.clients.ready(&mut self.poll, number, now()) else {
-            return;
-        };
+    /// Attends to a client, who may have something done for good.
+    fn attend(&mut self, number: u64) -> Option<Request> {
+        let asked = self.clients.ready(&mut self.poll, number, now())?;
         let Asked {
             client,
             protocol,
             request,
         } = asked;
-        let answer = match protocol {
-            Protocol::Control => Some(self.control(&request)),
-            Protocol::Metrics => self.metrics(client, &request),
+        let (answer, follows) = match protocol {
+            Protocol::Control => {
+                let (answer, follows) = self.control(&request);
+                (Some(answer), follows)
+            }
+            Protocol::Metrics => (self.metrics(client, &request), None),
         };
         if let Some(answer) = answer {
             self.clients.answer(&mut self.poll, client, answer, now());
         }
+        follows
     }
 
     /// Tells the machine, does what it decides, and tells it what came of that.
@@ -385,6 +413,7 @@ impl Tree {
                 });
             }
             Action::Keep(name, history) => self.update(&name, |record| record.history = history),
+            Action::Hold(plan, history) => self.keep(plan, history),
             Action::Remove(name) => {
                 self.remove_cgroup(&name);
                 self.sockets.release(&name);
@@ -400,6 +429,16 @@ impl Tree {
             Action::Exit => self.exit = true,
         }
         None
+    }
+
+    /// Keeps a record of one that does not run, if there is none.
+    fn keep(&mut self, plan: Rc<Plan>, history: History) {
+        let name = plan.name.clone();
+        self.containers.entry(name.clone()).or_insert_with(|| {
+            let record = self.records.intent(plan, history, None);
+            Container { record, knot: None }
+        });
+        self.update(&name, |record| record.history = history);
     }
 
     fn start(&mut self, name: ContainerName, mut record: Record) -> Option<Event> {
@@ -493,25 +532,31 @@ impl Tree {
 
     /// Replaces this program by what is at its path now. Returns only if that
     /// would not go well: then everything stays as it is.
-    fn reload(&self, program: &Program, pid_file: &PidFile) {
+    fn reload(&mut self, program: &Program, pid_file: &PidFile) {
         info!("reloading");
         service::reloading(now());
-        self.execute_again(program, pid_file);
+        self.refused = self.execute_again(program, pid_file);
+        self.refused_reloads += 1;
+        for reason in &self.refused {
+            error!("cannot reload: {reason}");
+        }
         service::ready(&format!("{}; the last reload failed", self.status()));
     }
 
-    fn execute_again(&self, program: &Program, pid_file: &PidFile) {
-        if let Err(problems) = rehearse(self.loading.home()) {
-            for problem in problems {
-                error!("cannot reload: {problem}");
-            }
-            return;
+    /// Says why not.
+    fn execute_again(&self, program: &Program, pid_file: &PidFile) -> Vec<String> {
+        let home = self.loading.home();
+        if let Err(problems) = rehearse(home) {
+            return problems.iter().map(Problem::to_string).collect();
+        }
+        if let Err(err) = Holds::read(&home.holds_file()) {
+            return vec![err.to_string()];
         }
         if let Err(err) = Launcher::open(program.dir()) {
-            return error!("cannot reload: {err}");
+            return vec![err.to_string()];
         }
         let Err(err) = program.execute_again(pid_file.as_fd(), self.sockets.kept());
-        error!("cannot reload: cannot execute lithos_tree: {err}");
+        vec![format!("cannot execute lithos_tree: {}", Cause(&err))]
     }
 
     /// Nothing runs any more: removes what was made for it.

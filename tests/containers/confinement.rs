@@ -2,12 +2,14 @@
 
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::ground::{Ground, OWN_ROOT};
-use crate::tree::{files_below, read};
+use crate::tree::{files_below, lives, read};
 
 /// Not found in memory, logs or command lines unless a secret leaked, and put
 /// together at run time, so that it is not in this program's memory image of
@@ -170,6 +172,29 @@ fn nothing_of_the_knot_can_be_read_from_inside() {
         }
         tree.stop();
     }
+}
+
+#[test]
+fn whoever_gets_hold_of_the_knots_binary_cannot_write_it() {
+    let Some(ground) = Ground::new() else { return };
+    ground.container("arguments: [list=/bin, sleep]");
+    let tree = ground.start();
+    tree.result("shop/web.0", "list=/bin");
+    let knot = tree.knot("shop/web.0");
+    let exe = format!("/proc/{knot}/exe");
+    assert!(fs::read_link(&exe).unwrap().ends_with("lithos_knot"));
+    let path = nix::fcntl::OFlag::O_PATH.bits();
+    let held = File::options().read(true).custom_flags(path).open(&exe);
+    let held = held.unwrap();
+    kill(Pid::from_raw(knot), Signal::SIGKILL).unwrap();
+    tree.wait("the end of the knot", || (!lives(knot)).then_some(()));
+    // While it runs, the kernel refuses that anyway. We are root, who owns it.
+    let again = format!("/proc/self/fd/{}", held.as_raw_fd());
+    let refused = tree.wait("another refusal than that it runs", || {
+        let err = File::options().write(true).open(&again).unwrap_err();
+        (err.raw_os_error() != Some(nix::libc::ETXTBSY)).then_some(err)
+    });
+    assert_eq!(refused.raw_os_error(), Some(nix::libc::EROFS));
 }
 
 #[test]

@@ -36,6 +36,32 @@ fn help_has_an_example() {
         assert!(stdout.contains(&format!("Usage: {name} ")), "{stdout}");
         let (_, example) = stdout.split_once("Example:").expect(name);
         assert!(example.contains(name), "{stdout}");
+        assert!(stdout.contains("\n\nExit codes: "), "{stdout}");
+    }
+}
+
+#[test]
+fn help_is_printed_from_the_definition_that_the_man_page_is_made_of() {
+    let words = |text: &str| {
+        text.split_whitespace()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    for mut command in lithos::programs::commands() {
+        let name = command.get_name().to_owned();
+        let Some((_, path)) = PROGRAMS.iter().find(|program| program.0 == name) else {
+            // Built by its own package.
+            assert_eq!(name, "lithos_crypt");
+            continue;
+        };
+        // Its own text, which the definition is made of.
+        if name != "lithos_knot" {
+            let (_, stdout) = run(path, "--help");
+            assert_eq!(
+                words(&stdout),
+                words(&command.render_long_help().to_string())
+            );
+        }
     }
 }
 

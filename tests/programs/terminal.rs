@@ -14,8 +14,9 @@ use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{LocalModes, Termios, Winsize, tcgetattr, tcsetwinsize};
 
 use crate::cmd::{ground_with, lithos_cmd};
+use crate::exec::{exec, ground_with_busybox};
 use crate::ground::Ground;
-use crate::tree::{children, wait_or};
+use crate::tree::{children, read, wait_or};
 
 /// The host's terminal, with `lithos_cmd` on it.
 struct Session {
@@ -28,6 +29,11 @@ struct Session {
 impl Session {
     /// Starts the command `job`; `piped`: stdout is a pipe.
     fn start(ground: &Ground, piped: bool) -> Self {
+        Self::of(&lithos_cmd(ground, &["shop", "job"]), piped)
+    }
+
+    /// Starts this program.
+    fn of(program: &std::process::Command, piped: bool) -> Self {
         let master =
             openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         unlockpt(&master).unwrap();
@@ -36,7 +42,6 @@ impl Session {
         resize(&master, 33, 101);
         let end = || Stdio::from(slave.try_clone().unwrap());
         // As a login does: a session of its own, with this as its terminal.
-        let program = lithos_cmd(ground, &["shop", "job"]);
         let mut command = std::process::Command::new("setsid");
         command
             .arg("--ctty")
@@ -265,6 +270,90 @@ fn all_that_is_printed_is_shown_until_the_last_byte() {
         let lines = session.shown().lines().count();
         assert_eq!(lines, 20001);
     }
+}
+
+#[test]
+fn a_shell_executed_in_a_container_has_a_terminal_of_the_containers_own() {
+    let Some(ground) = ground_with_busybox("environ: { PATH: /bin }") else {
+        return;
+    };
+    let tree = ground.start();
+    tree.result("shop/web.0", "report");
+    let script = "export PS1='at-the-prompt> '; exec busybox sh -i";
+    let args = ["shop/web.0", "--", "busybox", "sh", "-c", script];
+    let mut session = Session::of(&exec(&ground, &args), false);
+    session.expect("at-the-prompt> ");
+    assert!(session.is_raw());
+    session
+        .type_in("for n in 0 1 2; do busybox readlink /proc/self/fd/$n; done; busybox stty size\r");
+    session.expect("/dev/pts/0\r\n/dev/pts/0\r\n/dev/pts/0\r\n33 101");
+    session.type_in("echo run''ning; busybox sleep 3000\r");
+    session.expect("running");
+    session.type_in("\x03");
+    session.type_in("echo interrupted with $?\r");
+    session.expect("interrupted with 130");
+    session.type_in("exit 7\r");
+    assert_eq!(session.ended().code(), Some(7));
+    assert!(!session.is_raw());
+}
+
+/// The state of a process, as a letter: `T` is stopped.
+fn state(pid: i32) -> String {
+    let stat = String::from_utf8_lossy(&read(pid, "stat")).into_owned();
+    let (_, rest) = stat.rsplit_once(") ").unwrap_or_default();
+    rest.chars().take(1).collect()
+}
+
+/// Stops the program on the terminal, and continues it.
+fn pauses(mut session: Session) {
+    session.expect("ready");
+    let own = session.child.id().cast_signed();
+    let knot = session.knots()[0];
+    let command = wait_or(|| children(knot).first().copied()).unwrap();
+    assert!(session.is_raw());
+    kill(Pid::from_raw(own), Signal::SIGTSTP).unwrap();
+    for pid in [own, command] {
+        assert!(
+            wait_or(|| (state(pid) == "T").then_some(())).is_some(),
+            "{pid}"
+        );
+    }
+    assert!(!session.is_raw());
+    kill(Pid::from_raw(own), Signal::SIGCONT).unwrap();
+    for pid in [own, command] {
+        assert!(
+            wait_or(|| (state(pid) != "T").then_some(())).is_some(),
+            "{pid}"
+        );
+    }
+    assert!(wait_or(|| session.is_raw().then_some(())).is_some());
+    session.type_in("go on\r");
+    session.expect("got go on");
+    assert_eq!(session.ended().code(), Some(4));
+    assert!(!session.is_raw());
+}
+
+const PAUSED: &str = "echo ready; read line; echo got $line; exit 4";
+
+#[test]
+fn a_command_pauses_with_its_caller_and_goes_on() {
+    let Some(ground) = ground_with(PAUSED, "") else {
+        return;
+    };
+    pauses(Session::start(&ground, false));
+    ground.expect_nothing_left();
+}
+
+#[test]
+fn so_does_one_executed_in_a_container_which_goes_on_meanwhile() {
+    let Some(ground) = ground_with_busybox("environ: { PATH: /bin }") else {
+        return;
+    };
+    let tree = ground.start();
+    tree.result("shop/web.0", "report");
+    let args = ["shop/web.0", "--", "busybox", "sh", "-c", PAUSED];
+    pauses(Session::of(&exec(&ground, &args), false));
+    assert_ne!(state(tree.process("shop/web.0")), "T");
 }
 
 /// Whether some process sleeps for so long.

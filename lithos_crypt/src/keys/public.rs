@@ -16,11 +16,19 @@ pub(super) const KEY_TYPE: &str = "ssh-ed25519";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicKey {
     hash: ShortHash,
+    ed25519: [u8; 32],
     x25519: MontgomeryPoint,
     comment: String,
 }
 
 impl PublicKey {
+    /// The key's line in OpenSSH's form, without its comment.
+    pub fn to_openssh(&self) -> String {
+        let key = ssh_key::public::Ed25519PublicKey(self.ed25519);
+        let key = ssh_key::PublicKey::from(key);
+        key.to_openssh().expect("the key fits a line")
+    }
+
     /// Reads one line `ssh-ed25519 AAAA… comment`. Empty lines and lines that
     /// start with `#` are skipped.
     ///
@@ -76,6 +84,7 @@ impl PublicKey {
         }
         Ok(PublicKey {
             hash: ShortHash::of(bytes),
+            ed25519: *bytes,
             x25519: point.to_montgomery(),
             comment: comment.to_owned(),
         })

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::vector_file::key_path;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_lithos_crypt");
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_lithos_crypt");
 
 /// What a run gave.
 pub struct Run {
@@ -55,7 +55,7 @@ pub fn run_without_terminal(arguments: &[&str], stdin: &[u8]) -> Run {
     )
 }
 
-fn feed(command: &mut Command, stdin: &[u8]) -> Run {
+pub fn feed(command: &mut Command, stdin: &[u8]) -> Run {
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -102,8 +102,13 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// Starts the program there; no argument may need quoting.
+    /// Starts the program there, without colours; no argument may need quoting.
     pub fn start(arguments: &[&str]) -> Terminal {
+        Terminal::start_with(arguments, &[("NO_COLOR", "1"), ("TERM", "xterm")])
+    }
+
+    /// The same with these variables.
+    pub fn start_with(arguments: &[&str], variables: &[(&str, &str)]) -> Terminal {
         let line = format!("{PROGRAM} {}", arguments.join(" "));
         let mut child = Command::new("script")
             .args([
@@ -116,6 +121,7 @@ impl Terminal {
                 &line,
             ])
             .arg("/dev/null")
+            .envs(variables.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -17,7 +17,25 @@ enum Move {
     End(usize, Ending),
     /// From now on starts fail, or no longer.
     Break(bool),
+    Hold(usize),
+    Release(usize),
+    Restart(usize),
     Stop,
+}
+
+/// What an operator may name.
+const SELECTIONS: [&str; 7] = [
+    "shop",
+    "blog",
+    "shop/web",
+    "shop/db",
+    "blog/web",
+    "shop/web.0",
+    "shop/web.1",
+];
+
+fn selection(index: usize) -> Selection {
+    SELECTIONS[index].parse().unwrap()
 }
 
 /// A sandbox's files: broken as a whole, or each process with its number of
@@ -51,6 +69,9 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
         10 => (0usize..2, files()).prop_map(|(s, f)| Move::Load(s, f)),
         10 => (any::<usize>(), ending()).prop_map(|(i, e)| Move::End(i, e)),
         2 => any::<bool>().prop_map(Move::Break),
+        3 => (0usize..7).prop_map(Move::Hold),
+        3 => (0usize..7).prop_map(Move::Release),
+        3 => (0usize..7).prop_map(Move::Restart),
         1 => Just(Move::Stop),
     ];
     prop::collection::vec(one, 1..80)
@@ -82,6 +103,8 @@ struct Past {
     failures: u32,
     /// What ran last, or is the next to run.
     plan: Rc<Plan>,
+    /// An operator does not want it to wait for its time.
+    hurried: bool,
 }
 
 impl Past {
@@ -103,6 +126,9 @@ struct World {
     files: BTreeMap<&'static str, Files>,
     alive: BTreeMap<ContainerName, Alive>,
     past: BTreeMap<ContainerName, Past>,
+    holds: Holds,
+    /// Those of which a record is kept although they have never been started.
+    held: BTreeSet<ContainerName>,
     starts_fail: bool,
     stopped: bool,
     exited: bool,
@@ -140,8 +166,14 @@ impl World {
             }
             Action::Rest(name, _) => assert!(!self.alive.contains_key(&name)),
             Action::Keep(name, _) => assert!(self.alive.contains_key(&name)),
+            Action::Hold(plan, _) => {
+                assert!(!self.alive.contains_key(&plan.name));
+                assert!(self.holds.covers(&plan.name));
+                self.held.insert(plan.name.clone());
+            }
             Action::Remove(name) => {
                 assert!(!self.alive.contains_key(&name), "{name} removed alive");
+                self.held.remove(&name);
                 self.past.remove(&name);
             }
             Action::Reload(sandbox) => {
@@ -160,16 +192,19 @@ impl World {
         let name = plan.name.clone();
         assert!(!self.alive.contains_key(&name), "two generations of {name}");
         assert!(!self.stopped, "{name} started while stopping");
+        assert!(!self.holds.covers(&name), "{name} started while it is held");
         let mut failures = 0;
         if let Some(past) = self.past.get(&name) {
             let least = past.started + past.least_wait();
-            assert!(self.now >= least, "{name} started before its time");
+            let in_time = self.now >= least || past.hurried;
+            assert!(in_time, "{name} started before its time");
             failures = past.failures;
         }
         let past = Past {
             started: self.now,
             failures,
             plan: plan.clone(),
+            hurried: false,
         };
         self.past.insert(name.clone(), past);
         let alive = Alive {
@@ -210,6 +245,31 @@ impl World {
         }
     }
 
+    /// Those that are not held need not wait for their next start.
+    fn hurry(&mut self, who: impl Fn(&ContainerName) -> bool) {
+        for (name, past) in &mut self.past {
+            if who(name) && !self.holds.covers(name) {
+                past.hurried = true;
+                if !self.alive.contains_key(name) {
+                    past.failures = 0;
+                }
+            }
+        }
+    }
+
+    /// What was restarted and can start again has been told to end.
+    fn check_restarted(&self, selection: &Selection) {
+        let files = self.files.iter();
+        let plans = files.filter_map(|(sandbox, files)| desired(sandbox, files));
+        let plans = plans.flat_map(BTreeMap::into_values).flatten().flatten();
+        for plan in plans.filter(|plan| selection.covers(&plan.name)) {
+            if let Some(alive) = self.alive.get(&plan.name) {
+                let told = alive.told.is_some();
+                assert!(told, "{} was not restarted", plan.name);
+            }
+        }
+    }
+
     fn make(&mut self, step: Move, jitter: f64) {
         match step {
             Move::Pass(millis) => {
@@ -230,6 +290,22 @@ impl World {
                 }
             }
             Move::Break(fail) => self.starts_fail = fail,
+            Move::Hold(index) => {
+                self.holds.hold(selection(index));
+                self.event(Event::Held(self.holds.clone()), jitter);
+            }
+            Move::Release(index) => {
+                let before = self.holds.clone();
+                self.holds.release(selection(index));
+                self.hurry(|name| before.covers(name));
+                self.event(Event::Held(self.holds.clone()), jitter);
+            }
+            Move::Restart(index) => {
+                let selection = selection(index);
+                self.hurry(|name| selection.covers(name));
+                self.event(Event::Restart(selection.clone()), jitter);
+                self.check_restarted(&selection);
+            }
             Move::Stop => {
                 self.stopped = true;
                 self.event(Event::Stop, jitter);
@@ -240,7 +316,7 @@ impl World {
     /// The promises of the module.
     fn check(&self) {
         for (name, phase) in self.machine.containers() {
-            let runs = !matches!(phase, Phase::Resting(_));
+            let runs = !matches!(phase, Phase::Resting(_) | Phase::Held);
             assert_eq!(runs, self.alive.contains_key(name), "{name}: {phase:?}");
         }
         for name in self.alive.keys() {
@@ -273,8 +349,10 @@ impl World {
                 continue;
             };
             for plan in plans {
+                let held = self.holds.covers(&plan.name);
                 match self.phase(&plan.name) {
-                    Some(Phase::Resting(Some(at))) => {
+                    Some(Phase::Held | Phase::Stopping(_)) if held => {}
+                    Some(Phase::Resting(Some(at))) if !held => {
                         let due = (at, Due::Container(plan.name.clone()));
                         assert!(
                             self.machine.timers.contains(&due),
@@ -282,7 +360,7 @@ impl World {
                             plan.name
                         );
                     }
-                    Some(Phase::Running | Phase::Stopping(_)) => {}
+                    Some(Phase::Running | Phase::Stopping(_)) if !held => {}
                     other => panic!("{} forgotten: {other:?}", plan.name),
                 }
             }
@@ -293,6 +371,7 @@ impl World {
     fn check_unwanted(&self, sandbox: &str, processes: &BTreeMap<Name, Option<Vec<Rc<Plan>>>>) {
         let untold = self.alive.iter().filter(|(_, alive)| alive.told.is_none());
         for (name, alive) in untold.filter(|(name, _)| name.sandbox.as_str() == sandbox) {
+            assert!(!self.holds.covers(name), "{name} runs on while it is held");
             let wanted = match processes.get(&name.process) {
                 // Broken: left alone.
                 Some(None) => true,
@@ -312,15 +391,16 @@ impl World {
     fn calm_down(&mut self) {
         self.starts_fail = false;
         for _ in 0..200 {
+            let told = self.alive.iter().filter(|(_, alive)| alive.told.is_some());
+            let told: Vec<_> = told.map(|(name, _)| name.clone()).collect();
+            for name in told {
+                self.end(name, Ending::Unknown, 0.0);
+            }
             let Some(next) = self.machine.next_timer().filter(|_| !self.exited) else {
                 break;
             };
             self.now = self.now.max(next);
             self.event(Event::Timer, 0.0);
-            let told = self.alive.iter().find(|(_, alive)| alive.told.is_some());
-            if let Some(name) = told.map(|(name, _)| name.clone()) {
-                self.end(name, Ending::Unknown, 0.0);
-            }
             self.check();
         }
     }
@@ -345,7 +425,8 @@ proptest! {
             let all = desired(sandbox, files).into_iter().flatten();
             let plans = all.filter_map(|(_, plans)| plans).flatten();
             for plan in plans.filter(|_| !world.stopped) {
-                prop_assert!(world.alive.contains_key(&plan.name), "{} does not run", plan.name);
+                let (alive, held) = (world.alive.contains_key(&plan.name), world.holds.covers(&plan.name));
+                prop_assert!(alive != held, "{}: alive {alive}, held {held}", plan.name);
             }
         }
     }
@@ -374,9 +455,10 @@ impl World {
     /// All that a new supervisor knows is the records and the files.
     fn replace_supervisor(&mut self) {
         let old = std::mem::take(&mut self.machine);
+        self.event(Event::Held(self.holds.clone()), 0.0);
         for sandbox in old.sandboxes.values() {
             for (name, container) in &sandbox.containers {
-                if container.history.started.is_none() {
+                if container.history.started.is_none() && !self.held.contains(name) {
                     continue;
                 }
                 let state = match self.alive.get_mut(name).map(|alive| (alive.told, alive)) {

@@ -23,23 +23,23 @@ pub fn plan(name: &str, version: u32) -> Rc<Plan> {
 }
 
 /// What the files of a sandbox with one process `web` ask for.
-fn web(plans: &[&Rc<Plan>]) -> Desired {
+pub(super) fn web(plans: &[&Rc<Plan>]) -> Desired {
     let plans = plans.iter().map(|&p| p.clone()).collect();
     Some(BTreeMap::from([(name("web"), Some(plans))]))
 }
 
-fn name<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
+pub(super) fn name<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
     text.parse().unwrap()
 }
 
-fn at(seconds: f64) -> Duration {
+pub(super) fn at(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds)
 }
 
-const EXIT_0: Ending = Ending::Ended(End::Exited(0));
+pub(super) const EXIT_0: Ending = Ending::Ended(End::Exited(0));
 
 /// A machine with `shop/web.0` started at 100 s.
-fn running() -> Machine {
+pub(super) fn running() -> Machine {
     let mut machine = Machine::default();
     machine.step(
         Event::Loaded(name("shop"), web(&[&plan("shop/web.0", 1)])),
@@ -51,11 +51,11 @@ fn running() -> Machine {
     machine
 }
 
-fn load(machine: &mut Machine, now: f64, desired: Desired) -> Vec<Action> {
+pub(super) fn load(machine: &mut Machine, now: f64, desired: Desired) -> Vec<Action> {
     machine.step(Event::Loaded(name("shop"), desired), at(now), 0.0)
 }
 
-fn end(machine: &mut Machine, now: f64, ending: Ending) -> Vec<Action> {
+pub(super) fn end(machine: &mut Machine, now: f64, ending: Ending) -> Vec<Action> {
     machine.step(Event::Ended(name("shop/web.0"), ending), at(now), 0.0)
 }
 

@@ -94,6 +94,7 @@ fn a_report_is_heard_by_whole_lines_from_where_it_was_left() {
     let mut report = records.new_report(name).unwrap();
     let started = |time| Report::Started {
         time,
+        pid: Some(2),
         landlock: None,
     };
     let line = |time| serde_json::to_string(&started(time)).unwrap() + "\n";

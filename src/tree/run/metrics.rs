@@ -139,7 +139,7 @@ impl Tree {
             match phase {
                 Phase::Running | Phase::Stopping(_) => figures.running += 1,
                 Phase::Resting(Some(_)) => snapshot.queue += 1,
-                Phase::Resting(None) => {}
+                Phase::Resting(None) | Phase::Held => {}
             }
         }
         snapshot

@@ -17,12 +17,14 @@
 //! | `unmount=PATH`, `remount=PATH` | tries to undo a mount, to make it writable |
 //! | `become=UID` | tries to take on another user id |
 //! | `ignore-term`, `orphan`, `fill=PATH` | ignores SIGTERM; leaves a child of nobody behind; fills a volume |
+//! | `pry=PATH` | tries to look into every other process until the file is there |
 //! | `serve=FD` | answers each client of the listening socket with its name, for ever |
 //! | `try=DEED` | attacks something, in a child of its own; see `attack` |
 //! | `exit=N`, `kill=SIGNAL`, `sleep` | ends; waits for ever |
 
 mod attack;
 mod deeds;
+mod prying;
 mod sight;
 
 use std::io::Write;
@@ -36,6 +38,7 @@ fn main() {
             "try" => attack::attempt(object),
             "do" => attack::perform(object),
             "report" => sight::everything(),
+            "pry" => prying::pry(object),
             "sleep" => deeds::sleep(),
             "exit" => std::process::exit(object.parse().expect("a number")),
             "serve" => deeds::serve(object.parse().expect("a file descriptor")),

@@ -25,7 +25,14 @@ pub fn everything() -> Value {
         "hostname": rustix::system::uname().nodename().to_string_lossy(),
         "session": rustix::process::getsid(None).map(|id| id.as_raw_nonzero().get()).ok(),
         "processes": processes(),
+        "cgroups": text("/proc/self/cgroup"),
+        "oom_score_adj": text("/proc/self/oom_score_adj"),
+        "personality": text("/proc/self/personality"),
     })
+}
+
+fn text(path: &str) -> Option<String> {
+    fs::read_to_string(path).ok()
 }
 
 /// `/proc/self/status`: ids, capabilities, seccomp, signals.

@@ -1,0 +1,9 @@
+//! `lithos_crypt`: secrets for a public repository. All of it is in
+//! [`lithos_crypt::program`].
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    lithos_crypt::program::main()
+}

@@ -1,0 +1,261 @@
+//! The command line as typed, and what is said when it is wrong.
+//!
+//! An argument that is not understood may be a secret in the wrong place, so
+//! usage errors are written here: clap's own would show it.
+
+use std::process::ExitCode;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use super::failure::Failure;
+use super::{
+    check, check_key, decrypt, diff, encrypt, get, git_setup, history, inspect, keygen, ls, merge,
+    rekey, report, rm, set, share, textconv, who_can_read,
+};
+
+/// Exit code of wrong usage.
+const USAGE: u8 = 2;
+
+/// Seals secrets so that they can live in a public repository, and opens them.
+///
+/// A token is one line of text: `v2:`, the short hashes of key, namespace and
+/// secret, and the sealed secret. Only the private key opens it.
+#[derive(Parser)]
+#[command(name = "lithos_crypt", version, max_term_width = 80, after_help = EXAMPLE)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLE: &str = "\
+Example:
+  ssh-keygen -t ed25519 -N '' -f myapp.key
+  lithos_crypt encrypt -k myapp.key.pub -n myapp
+  lithos_crypt decrypt -i myapp.key < token
+
+Exit codes: 0 done, 1 failed, 2 wrong usage";
+
+/// The commands by purpose, in the order in which help shows them.
+const GROUPS: &[(&str, &[&str])] = &[
+    ("Seal", &["keygen", "encrypt", "set"]),
+    (
+        "Look",
+        &[
+            "ls",
+            "inspect",
+            "diff",
+            "history",
+            "who-can-read",
+            "check",
+            "check-key",
+            "verify",
+            "get",
+            "decrypt",
+        ],
+    ),
+    ("Change", &["rm", "rollback"]),
+    ("Share", &["rekey", "grant", "revoke"]),
+    ("Git", &["git-setup", "textconv", "merge"]),
+];
+
+/// One command with its options.
+#[derive(Subcommand)]
+pub enum Command {
+    Keygen(keygen::Options),
+    Encrypt(encrypt::Options),
+    Set(set::Options),
+    Ls(ls::Options),
+    Inspect(inspect::Options),
+    Diff(diff::Options),
+    History(history::Options),
+    WhoCanRead(who_can_read::Options),
+    Check(check::Options),
+    CheckKey(check_key::Options),
+    Verify(check::VerifyOptions),
+    Get(get::Options),
+    Decrypt(decrypt::Options),
+    Rm(rm::Options),
+    Rollback(history::RollbackOptions),
+    Rekey(rekey::Options),
+    Grant(share::GrantOptions),
+    Revoke(share::RevokeOptions),
+    GitSetup(git_setup::Options),
+    Textconv(textconv::Options),
+    Merge(merge::Options),
+}
+
+impl Command {
+    /// Does what the command says.
+    pub fn run(self) -> Result<(), Failure> {
+        match self {
+            Command::Keygen(options) => keygen::run(options),
+            Command::Encrypt(options) => encrypt::run(options),
+            Command::Set(options) => set::run(options),
+            Command::Ls(options) => ls::run(options),
+            Command::Inspect(options) => inspect::run(options),
+            Command::Diff(options) => diff::run(options),
+            Command::History(options) => history::run(options),
+            Command::WhoCanRead(options) => who_can_read::run(options),
+            Command::Check(options) => check::run(options),
+            Command::CheckKey(options) => check_key::run(options),
+            Command::Verify(options) => check::run_verify(options),
+            Command::Get(options) => get::run(options),
+            Command::Decrypt(options) => decrypt::run(options),
+            Command::Rm(options) => rm::run(options),
+            Command::Rollback(options) => history::run_rollback(options),
+            Command::Rekey(options) => rekey::run(options),
+            Command::Grant(options) => share::run_grant(options),
+            Command::Revoke(options) => share::run_revoke(options),
+            Command::GitSetup(options) => git_setup::run(options),
+            Command::Textconv(options) => textconv::run(options),
+            Command::Merge(options) => merge::run(options),
+        }
+    }
+}
+
+/// The definition of the command line, for completions and manual pages.
+pub fn command() -> clap::Command {
+    let command = CommandLine::command();
+    let template = format!(
+        "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n{}\nOptions:\n{{options}}{{after-help}}",
+        grouped(&command)
+    );
+    command.help_template(template)
+}
+
+/// The commands by purpose, each with the first line of its help.
+fn grouped(command: &clap::Command) -> String {
+    let mut text = String::new();
+    for (purpose, names) in GROUPS {
+        text += &format!("\n{purpose}:\n");
+        for name in *names {
+            let about = command
+                .find_subcommand(name)
+                .and_then(clap::Command::get_about);
+            let about = about.map(ToString::to_string).unwrap_or_default();
+            text += &format!("  {name:<13} {about}\n");
+        }
+    }
+    text
+}
+
+/// Reads the command line. If it asks for help, prints that; if it is wrong,
+/// says so. Either way the exit code is the error.
+pub fn read() -> Result<Command, ExitCode> {
+    let parsed = command().try_get_matches();
+    let parsed = parsed.and_then(|matches| CommandLine::from_arg_matches(&matches));
+    let error = match parsed {
+        Ok(line) => return Ok(line.command),
+        Err(error) => error,
+    };
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            let printed = error.print();
+            Err(printed.map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS))
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = error.print(); // nowhere to say that standard error is closed
+            Err(ExitCode::from(USAGE))
+        }
+        _ => {
+            report::usage(&cause(&error), &hint(&error));
+            Err(ExitCode::from(USAGE))
+        }
+    }
+}
+
+/// What is wrong, without any text that is not ours.
+fn cause(error: &clap::Error) -> String {
+    let argument = names(error, ContextKind::InvalidArg);
+    match error.kind() {
+        ErrorKind::UnknownArgument => match suggestion(error) {
+            Some(_) => format!(
+                "unknown option {}",
+                argument.split('=').next().unwrap_or("…")
+            ),
+            None => "unexpected argument `…`".to_owned(),
+        },
+        ErrorKind::InvalidSubcommand => "unknown command `…`".to_owned(),
+        ErrorKind::MissingRequiredArgument => format!("missing {argument}"),
+        ErrorKind::ArgumentConflict => {
+            let prior = names(error, ContextKind::PriorArg);
+            if prior == argument {
+                format!("{argument} is given more than once")
+            } else {
+                format!("{argument} does not go with {prior}")
+            }
+        }
+        ErrorKind::InvalidValue => format!("{argument} needs a value"),
+        ErrorKind::ValueValidation => match std::error::Error::source(error) {
+            Some(source) => format!("the value of {argument}: {source}"),
+            None => format!("the value of {argument} is not valid"),
+        },
+        kind => kind.as_str().unwrap_or("it is not valid").to_owned(),
+    }
+}
+
+fn hint(error: &clap::Error) -> String {
+    if let Some(suggestion) = suggestion(error) {
+        return format!("there is {suggestion}");
+    }
+    let typed = std::env::args_os().nth(1);
+    let line = CommandLine::command();
+    let command = line
+        .get_subcommands()
+        .find(|known| typed.as_deref() == Some(known.get_name().as_ref()));
+    match command {
+        Some(command) => format!("see `lithos_crypt {} --help`", command.get_name()),
+        None => "see `lithos_crypt --help`".to_owned(),
+    }
+}
+
+/// What was nearly typed.
+fn suggestion(error: &clap::Error) -> Option<String> {
+    [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand]
+        .into_iter()
+        .map(|kind| names(error, kind))
+        .find(|found| !found.is_empty())
+}
+
+/// The names that clap gives for this part of an error, in backquotes.
+fn names(error: &clap::Error, kind: ContextKind) -> String {
+    match error.get(kind) {
+        Some(ContextValue::String(name)) => format!("`{name}`"),
+        Some(ContextValue::Strings(names)) => {
+            let quoted: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+            quoted.join(", ")
+        }
+        _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_of_the_command_line_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_its_purpose_and_an_example() {
+        for subcommand in command().get_subcommands() {
+            let name = subcommand.get_name();
+            let times = GROUPS
+                .iter()
+                .flat_map(|(_, names)| *names)
+                .filter(|n| **n == name)
+                .count();
+            let shown = usize::from(!subcommand.is_hide_set());
+            assert_eq!(times, shown, "{name}");
+            let example = subcommand.get_after_help().map(ToString::to_string);
+            assert!(
+                example.is_some_and(|text| text.contains("lithos_crypt ")),
+                "{name}"
+            );
+        }
+    }
+}

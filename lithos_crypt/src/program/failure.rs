@@ -1,0 +1,212 @@
+//! Why a command failed. No variant can hold a plaintext.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use crate::cause::Cause;
+use crate::document::{DocumentError, EditError};
+use crate::{KeyError, Namespace, OpenError, Refusal, SealError, ShortHash};
+use quick_error::quick_error;
+
+quick_error! {
+    /// Why a command failed.
+    #[derive(Debug)]
+    pub enum Failure {
+        /// A file cannot be read; `what` it should hold.
+        ReadFile { what: &'static str, path: PathBuf, cause: io::Error } {
+            display("cannot read {} `{}`: {}", what, path.display(), Cause(cause))
+            source(cause)
+        }
+        /// A key file cannot be used; `what` it should hold.
+        Key { what: &'static str, path: PathBuf, cause: KeyError } {
+            display("cannot use {} `{}`: {}", what, path.display(), cause)
+            source(cause)
+        }
+        /// Standard input cannot be read.
+        ReadInput { cause: io::Error } {
+            display("cannot read standard input: {}", Cause(cause))
+            source(cause)
+        }
+        /// The prompt for `what` failed.
+        Prompt { what: &'static str, cause: io::Error } {
+            display("cannot ask for {}: {}", what, Cause(cause))
+            source(cause)
+        }
+        /// What was typed twice is not the same.
+        EntriesDiffer {
+            display("cannot take the value: what was typed first and second differs")
+        }
+        /// Nothing to decrypt.
+        NoToken {
+            display("cannot open a token: there is none in the input")
+        }
+        /// More than one token, where one is expected.
+        SeveralTokens { count: usize } {
+            display("cannot check the token: there are {} in the input", count)
+        }
+        /// No token could be opened.
+        Open { refusals: Vec<Refusal> } {
+            display("{}", Refusals(refusals))
+        }
+        /// A token that cannot be read.
+        ReadToken { cause: OpenError } {
+            display("cannot read the token: {}", cause)
+            source(cause)
+        }
+        /// A token that is sealed to another key.
+        OtherKey { token: ShortHash, key: ShortHash } {
+            display(
+                "cannot open the token with this key: \
+                 it is sealed to the key {}, and this is the key {}",
+                token, key,
+            )
+        }
+        /// The value cannot be sealed.
+        Seal { cause: SealError } {
+            display("cannot seal the value: {}", cause)
+            source(cause)
+        }
+        /// A file is no document with secrets.
+        Document { path: PathBuf, cause: DocumentError } {
+            display("cannot read `{}`: {}", path.display(), cause)
+            source(cause)
+        }
+        /// A file cannot be changed without losing something.
+        Edit { path: PathBuf, cause: EditError } {
+            display("cannot change `{}`: {}", path.display(), cause)
+            source(cause)
+        }
+        /// A file cannot be written.
+        WriteFile { path: PathBuf, cause: io::Error } {
+            display("cannot write `{}`: {}", path.display(), Cause(cause))
+            source(cause)
+        }
+        /// Somebody else changed the file at the same time.
+        Meanwhile { path: PathBuf } {
+            display("cannot write `{}`: it was changed by somebody else meanwhile", path.display())
+        }
+        /// A file that must not be there already.
+        Exists { path: PathBuf } {
+            display("cannot make `{}`: it is there already", path.display())
+        }
+        /// A secret that is not there.
+        NoSecret { name: String, path: PathBuf } {
+            display("cannot find the secret {} in `{}`", name, path.display())
+        }
+        /// A name that stands in several sections.
+        SeveralSections { name: String, path: PathBuf } {
+            display("cannot tell which {} of `{}` is meant: several sections have it", name, path.display())
+        }
+        /// Nobody to seal to.
+        NoKeys { path: PathBuf } {
+            display("cannot seal for `{}`: no public key is given or listed", path.display())
+        }
+        /// The recipients file says otherwise.
+        Recipients { path: PathBuf, line: usize, reason: String } {
+            display("cannot use `{}`: line {}: {}", path.display(), line, reason)
+        }
+        /// A key or a group that the recipients file does not know.
+        UnknownName { name: String, path: PathBuf } {
+            display("cannot find a key or group {} in `{}`", name, path.display())
+        }
+        /// A key that the recipients file does not list.
+        UnlistedKey { key: ShortHash, path: PathBuf } {
+            display("cannot seal to the key {}: `{}` does not list it, so nobody may hold it",
+                key, path.display())
+        }
+        /// A namespace that the recipients file does not give the file.
+        OtherNamespace { namespace: Namespace, path: PathBuf } {
+            display("cannot seal for the namespace `{}`: it is not one of the file's in `{}`",
+                namespace, path.display())
+        }
+        /// A command needs a recipients file and there is none.
+        NoRecipientsFile { path: PathBuf } {
+            display("cannot find lithos-keys.yaml in the directory of `{}` or above", path.display())
+        }
+        /// A secret of a file that cannot be opened.
+        OpenNamed { name: String, path: PathBuf, refusals: Vec<Refusal> } {
+            display("{} of `{}`: {}", name, path.display(), Refusals(refusals))
+        }
+        /// `check` found problems, and has printed them.
+        Found { problems: usize } {
+            display("cannot accept the secrets: {} problem{}", problems, if *problems == 1 { "" } else { "s" })
+        }
+        /// A program that is needed failed; `said` is its own message.
+        Program { program: String, said: String } {
+            display("cannot run `{}`: {}", program, said)
+        }
+        /// What the command was asked makes no sense in this situation.
+        Refused { what: String, reason: String } {
+            display("cannot {}: {}", what, reason)
+        }
+        /// The result cannot be written.
+        Write { cause: io::Error } {
+            display("cannot write to standard output: {}", Cause(cause))
+            source(cause)
+        }
+    }
+}
+
+impl Failure {
+    /// The one thing to do about it, if there is one.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Failure::Key {
+                cause: KeyError::Ask { .. },
+                ..
+            } => Some(
+                "run this on a terminal, \
+                 or take the passphrase off a copy with `ssh-keygen -p -N '' -f FILE`",
+            ),
+            Failure::Key { cause, .. } => cause.hint(),
+            Failure::Open { refusals } => refusals
+                .iter()
+                .find_map(|refusal| open_hint(&refusal.error)),
+            Failure::Edit { cause, .. } => cause.hint(),
+            Failure::Meanwhile { .. } => Some("nothing was changed; try again"),
+            Failure::SeveralSections { .. } => Some("name the section with `--in SECTION`"),
+            Failure::NoKeys { .. } => {
+                Some("name a public key with `-k FILE.pub`, or list the file in lithos-keys.yaml")
+            }
+            Failure::NoRecipientsFile { .. } => {
+                Some("see `lithos_crypt grant --help` for its form")
+            }
+            Failure::UnlistedKey { .. } => Some("add it under `keys` there, with a name"),
+            Failure::OtherNamespace { .. } => Some("add it to the file's `namespaces` there"),
+            Failure::OpenNamed { refusals, .. } => refusals
+                .iter()
+                .find_map(|refusal| open_hint(&refusal.error)),
+            Failure::NoToken => {
+                Some("give tokens with `-d TOKEN`, or one a line on standard input")
+            }
+            _ => None,
+        }
+    }
+}
+
+fn open_hint(error: &OpenError) -> Option<&'static str> {
+    match error {
+        OpenError::KeyMismatch { .. } => Some("name the private key of that hash with `-i FILE`"),
+        OpenError::NotEnvSafe => Some("without `--env` any bytes can be decrypted"),
+        _ => None,
+    }
+}
+
+/// The outcomes of tokens, one line each if there are several.
+struct Refusals<'a>(&'a [Refusal]);
+
+impl fmt::Display for Refusals<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let [Refusal { label, error }] = self.0 {
+            return match label {
+                Some(label) => write!(f, "cannot open the token {label}: {error}"),
+                None => write!(f, "cannot open the token: {error}"),
+            };
+        }
+        write!(f, "cannot open any of {} tokens:", self.0.len())?;
+        self.0
+            .iter()
+            .try_for_each(|refusal| write!(f, "\n  {refusal}"))
+    }
+}

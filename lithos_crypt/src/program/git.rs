@@ -1,0 +1,188 @@
+//! Asking git, through its program.
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::failure::Failure;
+use super::survey::{self, Surveyed};
+
+/// Runs git in this directory; its standard output.
+pub fn run<S: AsRef<OsStr>>(directory: &Path, arguments: &[S]) -> Result<Vec<u8>, Failure> {
+    let directory = if directory.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        directory
+    };
+    let mut command = Command::new("git");
+    command
+        .current_dir(directory)
+        .args(arguments)
+        .stdin(Stdio::null());
+    let output = command
+        .output()
+        .map_err(|error| failed(&error.to_string()))?;
+    if output.status.success() {
+        Ok(output.stdout)
+    } else {
+        let said = String::from_utf8_lossy(&output.stderr);
+        Err(failed(
+            said.lines()
+                .next()
+                .unwrap_or("it failed")
+                .trim_start_matches("fatal: "),
+        ))
+    }
+}
+
+/// The same, as one line of text.
+pub fn line<S: AsRef<OsStr>>(directory: &Path, arguments: &[S]) -> Result<String, Failure> {
+    let output = run(directory, arguments)?;
+    Ok(String::from_utf8_lossy(&output).trim_end().to_owned())
+}
+
+fn failed(said: &str) -> Failure {
+    Failure::Program {
+        program: "git".to_owned(),
+        said: said.to_owned(),
+    }
+}
+
+/// A revision that exists, as its commit's full name.
+pub fn commit(directory: &Path, revision: &str) -> Result<String, Failure> {
+    let wanted = format!("{revision}^{{commit}}");
+    let arguments = [
+        "rev-parse",
+        "--verify",
+        "--quiet",
+        "--end-of-options",
+        &wanted,
+    ];
+    line(directory, &arguments).map_err(|_| {
+        let reason = "git knows no such revision".to_owned();
+        Failure::Refused {
+            what: format!("find the revision `{revision}`"),
+            reason,
+        }
+    })
+}
+
+/// A file's content in a revision; `None` if it is not there.
+pub fn show(directory: &Path, revision: &str, path: &Path) -> Result<Option<Vec<u8>>, Failure> {
+    Objects::open(directory)?.read(revision, path)
+}
+
+/// The YAML files of a revision, below the directory.
+pub fn tree(directory: &Path, revision: &str) -> Result<Vec<Surveyed>, Failure> {
+    let listed = run(directory, &["ls-tree", "-r", "-z", "--name-only", revision])?;
+    let mut objects = Objects::open(directory)?;
+    let mut files = Vec::new();
+    for name in listed
+        .split(|byte| *byte == 0)
+        .filter(|name| !name.is_empty())
+    {
+        let path = PathBuf::from(OsStr::from_bytes(name));
+        if !survey::is_yaml(&path) {
+            continue;
+        }
+        let content = objects.read(revision, &Path::new(".").join(&path))?;
+        if let Some(bytes) = content.filter(|bytes| survey::may_hold_secrets(bytes)) {
+            files.push(survey::parse(path, bytes)?);
+        }
+    }
+    Ok(files)
+}
+
+/// The YAML files that are about to be committed, as they will be.
+pub fn staged() -> Result<Vec<Surveyed>, Failure> {
+    let here = Path::new(".");
+    let arguments = [
+        "diff",
+        "--cached",
+        "--name-only",
+        "--relative",
+        "--diff-filter=ACMRT",
+        "-z",
+    ];
+    let listed = run(here, &arguments)?;
+    let mut objects = Objects::open(here)?;
+    let mut files = Vec::new();
+    for name in listed
+        .split(|byte| *byte == 0)
+        .filter(|name| !name.is_empty())
+    {
+        let path = PathBuf::from(OsStr::from_bytes(name));
+        if survey::is_yaml(&path)
+            && let Some(bytes) = objects.read("", &Path::new(".").join(&path))?
+            && survey::may_hold_secrets(&bytes)
+        {
+            files.push(survey::parse(path, bytes)?);
+        }
+    }
+    Ok(files)
+}
+
+/// One git that gives many objects.
+struct Objects {
+    child: std::process::Child,
+    stdin: std::process::ChildStdin,
+    stdout: BufReader<std::process::ChildStdout>,
+}
+
+impl Objects {
+    fn open(directory: &Path) -> Result<Objects, Failure> {
+        let directory = if directory.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            directory
+        };
+        let mut command = Command::new("git");
+        command.current_dir(directory).args(["cat-file", "--batch"]);
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
+        let mut child = command
+            .spawn()
+            .map_err(|error| failed(&error.to_string()))?;
+        let none = || failed("it has no standard streams");
+        let stdin = child.stdin.take().ok_or_else(none)?;
+        let stdout = BufReader::new(child.stdout.take().ok_or_else(none)?);
+        Ok(Objects {
+            child,
+            stdin,
+            stdout,
+        })
+    }
+
+    fn read(&mut self, revision: &str, path: &Path) -> Result<Option<Vec<u8>>, Failure> {
+        let name = [revision.as_bytes(), b":", path.as_os_str().as_bytes()].concat();
+        if name.contains(&b'\n') {
+            return Ok(None);
+        }
+        let mut ask = || -> std::io::Result<Option<Vec<u8>>> {
+            self.stdin.write_all(&[&name[..], b"\n"].concat())?;
+            let mut head = String::new();
+            self.stdout.read_line(&mut head)?;
+            let mut words = head.trim_end().rsplit(' ');
+            let (size, kind) = (words.next().unwrap_or_default(), words.next());
+            let (Some("blob"), Ok(size)) = (kind, size.parse::<u64>()) else {
+                return Ok(None);
+            };
+            let mut bytes = Vec::new();
+            (&mut self.stdout).take(size).read_to_end(&mut bytes)?;
+            self.stdout.read_exact(&mut [0])?;
+            Ok(Some(bytes))
+        };
+        ask().map_err(|error| failed(&error.to_string()))
+    }
+}
+
+impl Drop for Objects {
+    fn drop(&mut self) {
+        let _ = self.child.kill(); // it only waits for more
+        let _ = self.child.wait();
+    }
+}

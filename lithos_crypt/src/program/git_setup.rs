@@ -1,0 +1,124 @@
+//! `git-setup`: this repository's git learns what tokens are.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::failure::Failure;
+use super::{git, table};
+
+/// Teach this repository's git to show, merge and check secrets
+///
+/// `git diff` shows labels in the place of tokens, merges go by the secrets'
+/// names, and a commit with anything that `check` does not accept is refused.
+/// All of it is this clone's own: nothing is committed, nothing is cached.
+#[derive(Args)]
+#[command(after_help = EXAMPLE)]
+pub struct Options {}
+
+const EXAMPLE: &str = "\
+Example:
+  cd shop && lithos_crypt git-setup";
+
+/// Begins the lines that are ours.
+const MARK: &str = "# lithos_crypt git-setup";
+
+/// Sets configuration, attributes and hook; what is there stays.
+pub fn run(_: Options) -> Result<(), Failure> {
+    let here = Path::new(".");
+    let program = program()?;
+    let path_of = |name| git::line(here, &["rev-parse", "--git-path", name]).map(PathBuf::from);
+    let (attributes, hook) = (path_of("info/attributes")?, path_of("hooks/pre-commit")?);
+    // The one that can be refused comes first.
+    install_hook(
+        &hook,
+        &format!("#!/bin/sh\n{MARK}\nexec {program} check --staged\n"),
+    )?;
+    for (name, value) in [
+        ("diff.lithos_crypt.textconv", format!("{program} textconv")),
+        ("diff.lithos_crypt.cachetextconv", "false".to_owned()),
+        ("merge.lithos_crypt.name", "secrets by name".to_owned()),
+        (
+            "merge.lithos_crypt.driver",
+            format!("{program} merge %O %A %B %P"),
+        ),
+    ] {
+        git::run(here, &["config", "--local", name, &value])?;
+    }
+    let lines =
+        ["*.yaml", "*.yml"].map(|glob| format!("{glob} diff=lithos_crypt merge=lithos_crypt\n"));
+    add_lines(&attributes, &format!("{MARK}\n{}", lines.concat()))?;
+    table::out(&format!(
+        "diff: labels in the place of tokens\nmerge: by the secrets' names\npre-commit: {}\n",
+        hook.display()
+    ))
+}
+
+/// How git shall call this program: by its name if that finds it, for it may
+/// move with an upgrade; else by its place.
+fn program() -> Result<String, Failure> {
+    let failed = |error: io::Error| Failure::Refused {
+        what: "find this program".to_owned(),
+        reason: error.to_string(),
+    };
+    let place = std::env::current_exe().map_err(failed)?;
+    let name = place.file_name().unwrap_or_default();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let first = std::env::split_paths(&path)
+        .map(|directory| directory.join(name))
+        .find(|p| p.is_file());
+    let same =
+        first.and_then(|first| fs::canonicalize(first).ok()) == fs::canonicalize(&place).ok();
+    let text = if same {
+        name.to_string_lossy()
+    } else {
+        place.to_string_lossy()
+    };
+    Ok(format!("'{}'", text.replace('\'', r"'\''")))
+}
+
+/// A hook that is somebody else's is not touched.
+fn install_hook(path: &Path, script: &str) -> Result<(), Failure> {
+    match fs::read_to_string(path) {
+        Ok(there) if !there.contains(MARK) => {
+            return Err(Failure::Refused {
+                what: format!("install the hook `{}`", path.display()),
+                reason: "there is one already; add `lithos_crypt check --staged` to it".to_owned(),
+            });
+        }
+        _ => {}
+    }
+    let write = || -> io::Result<()> {
+        fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
+        fs::write(path, script)?;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755))
+    };
+    write().map_err(|cause| Failure::WriteFile {
+        path: path.to_owned(),
+        cause,
+    })
+}
+
+/// Adds lines to a file, once.
+fn add_lines(path: &Path, lines: &str) -> Result<(), Failure> {
+    let there = fs::read_to_string(path).unwrap_or_default();
+    if there.contains(MARK) {
+        return Ok(());
+    }
+    let separator = if there.is_empty() || there.ends_with('\n') {
+        ""
+    } else {
+        "\n"
+    };
+    let write = || -> io::Result<()> {
+        fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
+        fs::write(path, format!("{there}{separator}{lines}"))
+    };
+    write().map_err(|cause| Failure::WriteFile {
+        path: path.to_owned(),
+        cause,
+    })
+}

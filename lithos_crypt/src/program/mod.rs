@@ -1,0 +1,65 @@
+//! The program `lithos_crypt`: seals secrets into tokens and opens them.
+//!
+//! A command is one module with its options and one `run`. All that a command
+//! says to people goes through `report`, all values and tokens that it reads
+//! through `input`. Standard output carries the result and nothing else.
+//!
+//! Exit codes: 0 done, 1 failed, 2 wrong usage.
+
+mod check;
+mod check_key;
+mod command_line;
+mod date;
+mod decrypt;
+mod diff;
+mod doubts;
+mod encrypt;
+mod failure;
+mod findings;
+mod get;
+mod git;
+mod git_setup;
+mod history;
+mod input;
+mod inspect;
+mod key_files;
+mod keygen;
+mod ls;
+mod memory;
+mod merge;
+mod progress;
+mod recipients;
+mod rekey;
+mod report;
+mod reseal;
+mod rewrite;
+mod rm;
+mod sealing;
+mod sections;
+mod set;
+mod share;
+mod survey;
+mod table;
+mod textconv;
+mod versions;
+mod who_can_read;
+
+use std::process::ExitCode;
+
+pub use command_line::command;
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let command = match command_line::read() {
+        Ok(command) => command,
+        Err(exit_code) => return exit_code,
+    };
+    memory::keep_private();
+    match command.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            report::failure(&failure);
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! Sections as people name them with `--in`.
+
+use crate::document::{Document, Section};
+
+/// The section of this name.
+pub fn parse(name: &str) -> Result<Section, &'static str> {
+    match &name.replace('_', "-")[..] {
+        "secret-environ" => Ok(Section::Environ),
+        "secret-files" => Ok(Section::Files),
+        "default-secrets" => Ok(Section::Defaults(None)),
+        "top" => Ok(Section::Whole),
+        name => match name.strip_prefix("default-secrets.") {
+            Some(part @ ("environ" | "files")) => Ok(Section::Defaults(Some(part.to_owned()))),
+            _ => Err(
+                "it is none of secret-environ, secret-files, default-secrets, \
+                      default-secrets.environ, default-secrets.files and top",
+            ),
+        },
+    }
+}
+
+/// Whether this is the section of that name.
+pub fn is_named(section: &Section, name: &str) -> bool {
+    parse(name).is_ok_and(|named| named == *section)
+}
+
+/// Where a new secret belongs.
+pub fn for_new(document: &Document) -> Section {
+    if document.has_sections() {
+        Section::Environ
+    } else {
+        Section::Whole
+    }
+}

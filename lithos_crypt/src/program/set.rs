@@ -1,0 +1,127 @@
+//! `set`: seals a value and puts it into a file.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::failure::Failure;
+use super::sealing::{SealTo, Sealer};
+use super::{doubts, input, rewrite, sections, survey, table};
+use crate::Token;
+use crate::document::{Change, Document, Section};
+
+/// Seal a value and put its token under NAME in FILE
+///
+/// Every other byte of the file stays as it is. The value is asked for, hidden
+/// and twice, if standard input is a terminal; otherwise it is read from there,
+/// and one newline at its end is dropped. The label is printed, never the value.
+///
+/// Keys and namespace are those that lithos-keys.yaml gives the file, if there
+/// is one in its directory or above.
+#[derive(Args)]
+#[command(after_help = EXAMPLE)]
+pub struct Options {
+    /// YAML file: a container or sandbox config, or a file of secrets only;
+    /// made if it is not there
+    file: PathBuf,
+
+    /// The secret's name: a variable's, or a file's path in `secret-files`
+    name: String,
+
+    #[command(flatten)]
+    seal_to: SealTo,
+
+    /// File whose exact bytes are the value
+    #[arg(long, value_name = "FILE")]
+    data_file: Option<PathBuf>,
+
+    /// Make a random value of LEN letters and digits
+    #[arg(long, value_name = "LEN", conflicts_with_all = ["data_file", "exact"])]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=4096))]
+    generate: Option<u16>,
+
+    /// Keep a newline at the end of standard input
+    #[arg(long)]
+    exact: bool,
+
+    /// Keep the old tokens, after the new ones
+    #[arg(long)]
+    list_add: bool,
+
+    /// Section of the file [default: where NAME is, else `secret-environ`]
+    #[arg(long = "in", value_name = "SECTION", value_parser = sections::parse)]
+    section: Option<Section>,
+}
+
+const EXAMPLE: &str = "\
+Examples:
+  lithos_crypt set config/web.yaml DATABASE_PASSWORD
+  lithos_crypt set config/web.yaml SESSION_KEY --generate 32
+  lithos_crypt set config/web.yaml tls.key --in secret-files --data-file tls.key
+  lithos_crypt set secrets.yaml API_KEY -k web1.pub -n shop < key.txt";
+
+/// Seals, then changes the file.
+pub fn run(options: Options) -> Result<(), Failure> {
+    let Options { file, name, .. } = &options;
+    let sealer = options.seal_to.sealer(file)?;
+    // What cannot be changed is said before a value is typed in vain.
+    if file.exists() {
+        let surveyed = survey::read(file)?;
+        target(&surveyed.document, file, name, options.section.as_ref())?;
+    }
+    let value = match options.generate {
+        Some(length) => input::generated(length)?,
+        None => input::value(None, options.data_file.clone(), options.exact)?,
+    };
+    doubts::warn(&value, options.generate.is_none());
+    let tokens = sealer.seal(&value)?;
+    drop(value);
+    rewrite::change(file, |document| put(document, &options, &tokens))?;
+    print(name, &tokens, &sealer)
+}
+
+fn put(document: Document, options: &Options, tokens: &[Token]) -> Result<Document, Failure> {
+    let Options { file, name, .. } = options;
+    let section = target(&document, file, name, options.section.as_ref())?;
+    let mut texts: Vec<String> = tokens.iter().map(Token::to_string).collect();
+    if options.list_add {
+        let entries = document.named(name);
+        let old = entries.iter().filter(|entry| *entry.section() == section);
+        let old = old.flat_map(|entry| entry.values());
+        texts.extend(old.filter_map(|value| value.text.map(str::to_owned)));
+    }
+    let change = Change {
+        section,
+        name: name.clone(),
+        tokens: texts,
+    };
+    let path = file.clone();
+    document
+        .edited(&[change])
+        .map_err(|cause| Failure::Edit { path, cause })
+}
+
+/// The section that the secret stands in, or shall.
+fn target(
+    document: &Document,
+    path: &Path,
+    name: &str,
+    wanted: Option<&Section>,
+) -> Result<Section, Failure> {
+    if let Some(section) = wanted {
+        return Ok(section.clone());
+    }
+    match survey::named(document, path, name, None) {
+        Ok(entry) => Ok(entry.section().clone()),
+        Err(Failure::NoSecret { .. }) => Ok(sections::for_new(document)),
+        Err(failure) => Err(failure),
+    }
+}
+
+fn print(name: &str, tokens: &[Token], sealer: &Sealer) -> Result<(), Failure> {
+    let line = |token: &Token| {
+        let label = token.label();
+        format!("{name} {label} {}\n", sealer.name_of(label.key))
+    };
+    table::out(&tokens.iter().map(line).collect::<String>())
+}

@@ -1,0 +1,200 @@
+use std::process::Command;
+
+use crate::desk::{Desk, tokens};
+use crate::repository::{commit, introduce, repository};
+use crate::support::key;
+
+/// A repository with secrets of three keys' files, and the setup done.
+fn set_up() -> Option<Desk> {
+    let desk = repository()?;
+    desk.write(
+        "web.yaml",
+        "# the shop\nexecutable: /bin/shop\nsecret-environ:\n  A: ~\n  B: ~\ntail: 1\n",
+    );
+    desk.set("web.yaml", "A", "mGv7Qk2xWz9LrTb4");
+    desk.set("web.yaml", "B", "mGv7Qk2xWz9LrTb5");
+    desk.run(&["git-setup"], b"").expect_code(0);
+    commit(&desk, "first");
+    Some(desk)
+}
+
+/// Another user's clone, with the setup done too.
+fn clone(desk: &Desk) -> Desk {
+    let other = Desk::new();
+    let from = desk.root().to_str().unwrap();
+    other.call("git", &["clone", "-q", from, "."]);
+    introduce(&other, "Bob");
+    other.run(&["git-setup"], b"").expect_code(0);
+    other
+}
+
+/// Merges Bob's work into Ada's; whether git was content, and what it said.
+fn pull(desk: &Desk, other: &Desk) -> (bool, String) {
+    let mut command = Command::new("git");
+    let from = other.root().to_str().unwrap();
+    command
+        .current_dir(desk.root())
+        .args(["pull", "-q", "--no-rebase", "--no-edit", from, "main"]);
+    let output = command.output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (
+        output.status.success(),
+        String::from_utf8_lossy(&said).into_owned(),
+    )
+}
+
+#[test]
+fn diff_shows_labels_and_never_a_plaintext() {
+    let Some(desk) = set_up() else { return };
+    desk.set("web.yaml", "A", "mGv7Qk2xWz9LrTb6");
+    desk.write("plain.yaml", "secret-environ: { P: hunter2 }\n");
+    desk.call("git", &["add", "-N", "plain.yaml"]);
+    let diff = desk.call("git", &["diff"]);
+    assert!(diff.contains("\n-  A: [v2:k/qSgp/F:KqWSX0BY:"), "{diff}");
+    assert!(!diff.contains("==") && !diff.contains("hunter2"), "{diff}");
+    assert!(diff.contains("P: …"), "{diff}");
+    assert_eq!(
+        desk.call("git", &["config", "diff.lithos_crypt.cachetextconv"]),
+        "false\n"
+    );
+}
+
+#[test]
+fn a_commit_with_a_plaintext_is_refused() {
+    let Some(desk) = set_up() else { return };
+    desk.write("plain.yaml", "secret-environ: { P: hunter2 }\n");
+    desk.call("git", &["add", "-A"]);
+    // What is checked is what would be committed.
+    desk.write("plain.yaml", "secret-environ: {}\n");
+    let mut command = Command::new("git");
+    let output = command
+        .current_dir(desk.root())
+        .args(["commit", "-q", "-m", "x"])
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(
+        said.contains("plain.yaml:1:") && !said.contains("hunter2"),
+        "{said}"
+    );
+    desk.call("git", &["add", "-A"]);
+    desk.call("git", &["commit", "-q", "-m", "x"]);
+}
+
+#[test]
+fn two_users_changes_to_different_secrets_merge() {
+    let Some(desk) = set_up() else { return };
+    let bob = clone(&desk);
+    desk.set("web.yaml", "A", "Qk2xWz9LrTb4mGv7");
+    desk.set("web.yaml", "C", "Qk2xWz9LrTb4mGv8");
+    commit(&desk, "Ada changes A and adds C");
+    bob.set("web.yaml", "B", "Wz9LrTb4mGv7Qk2x");
+    bob.set("web.yaml", "D", "Wz9LrTb4mGv7Qk2y");
+    bob.write(
+        "web.yaml",
+        &bob.read("web.yaml").replace("tail: 1", "tail: 2"),
+    );
+    commit(&bob, "Bob changes B and adds D");
+    let (content, said) = pull(&desk, &bob);
+    assert!(content, "{said}");
+    for (name, value) in [
+        ("A", "Qk2xWz9LrTb4mGv7"),
+        ("B", "Wz9LrTb4mGv7Qk2x"),
+        ("C", "Qk2xWz9LrTb4mGv8"),
+        ("D", "Wz9LrTb4mGv7Qk2y"),
+    ] {
+        assert_eq!(
+            desk.get("beta", "web.yaml", name).expect_code(0).text(),
+            value
+        );
+    }
+    let text = desk.read("web.yaml");
+    assert!(
+        text.starts_with("# the shop\n") && text.ends_with("tail: 2\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn sealing_one_secret_to_different_keys_is_no_conflict() {
+    let Some(desk) = set_up() else { return };
+    let bob = clone(&desk);
+    let gamma = ["rekey", "-i", &key("alpha"), "-k", "gamma", "--keep-old"];
+    desk.run(&gamma, b"").expect_code(0);
+    commit_anyway(&desk, "Ada seals to gamma too");
+    let list = bob
+        .read("lithos-keys.yaml")
+        .replace("prod: [alpha, beta]", "prod: [alpha]");
+    bob.write("lithos-keys.yaml", &list);
+    let prune = ["rekey", "-i", &key("beta.pub"), "--prune"];
+    bob.run(&prune, b"").expect_code(0);
+    commit(&bob, "Bob takes beta out");
+    let (content, said) = pull(&desk, &bob);
+    assert!(content, "{said}");
+    for (identity, code) in [("alpha", 0), ("gamma", 0), ("beta", 1)] {
+        desk.get(identity, "web.yaml", "A").expect_code(code);
+    }
+}
+
+#[test]
+fn one_secret_changed_by_both_is_a_conflict_around_it_alone() {
+    let Some(desk) = set_up() else { return };
+    let bob = clone(&desk);
+    desk.set("web.yaml", "A", "Qk2xWz9LrTb4mGv7");
+    commit(&desk, "Ada changes A");
+    bob.set("web.yaml", "A", "Wz9LrTb4mGv7Qk2x");
+    bob.set("web.yaml", "B", "Wz9LrTb4mGv7Qk2y");
+    commit(&bob, "Bob changes A and B");
+    let (content, said) = pull(&desk, &bob);
+    assert!(!content && said.contains("CONFLICT"), "{said}");
+    let text = desk.read("web.yaml");
+    assert_eq!(text.matches("<<<<<<<").count(), 1, "{text}");
+    // Ada's two tokens and Bob's of A, and Bob's two of B.
+    assert_eq!(tokens(&text).len(), 6, "{text}");
+    assert_eq!(desk.run(&["check"], b"").code, 1, "marks are no YAML");
+    // Resolved by taking one side whole.
+    desk.call("git", &["checkout", "--theirs", "web.yaml"]);
+    desk.call("git", &["add", "web.yaml"]);
+    desk.call("git", &["commit", "-q", "--no-edit"]);
+    assert_eq!(
+        desk.get("alpha", "web.yaml", "A").text(),
+        "Wz9LrTb4mGv7Qk2x"
+    );
+}
+
+#[test]
+fn once_more_changes_nothing_and_a_foreign_hook_is_kept() {
+    let Some(desk) = set_up() else { return };
+    let all = || {
+        let hook = desk.read(".git/hooks/pre-commit");
+        (
+            desk.read(".git/config"),
+            desk.read(".git/info/attributes"),
+            hook,
+        )
+    };
+    let before = all();
+    desk.run(&["git-setup"], b"").expect_code(0);
+    assert_eq!(all(), before);
+    desk.write(".git/hooks/pre-commit", "#!/bin/sh\n# mine\n");
+    let run = desk.run(&["git-setup"], b"").expect_code(1);
+    assert!(
+        run.stderr.contains("there is one already"),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(desk.read(".git/hooks/pre-commit"), "#!/bin/sh\n# mine\n");
+    let run = Desk::new().run(&["git-setup"], b"").expect_code(1);
+    assert!(
+        run.stderr.contains("not a git repository"),
+        "{}",
+        run.stderr
+    );
+}
+
+/// Commits past the check, for a state that it rightly does not like.
+fn commit_anyway(desk: &Desk, message: &str) {
+    desk.call("git", &["add", "-A"]);
+    desk.call("git", &["commit", "-q", "--no-verify", "-m", message]);
+}

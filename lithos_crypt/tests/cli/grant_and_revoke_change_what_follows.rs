@@ -1,0 +1,126 @@
+use crate::desk::{Desk, tokens};
+use crate::support::key;
+
+fn desk() -> Desk {
+    let desk = Desk::with_recipients();
+    desk.set("s.yaml", "A", "mGv7Qk2xWz9LrTb4");
+    desk.set("t.yaml", "B", "mGv7Qk2xWz9LrTb5");
+    desk
+}
+
+#[test]
+fn granted_readers_are_listed_and_can_read() {
+    let desk = desk();
+    let list = desk.read("lithos-keys.yaml");
+    let run = desk
+        .run(&["grant", "-i", &key("alpha"), "gamma", "s.yaml"], b"")
+        .expect_code(0);
+    assert_eq!(
+        run.text(),
+        "gamma can read A in s.yaml\ngamma can read B in t.yaml\n"
+    );
+    assert_eq!(
+        desk.read("lithos-keys.yaml"),
+        list.replace("recipients: [prod]", "recipients: [prod, gamma]")
+    );
+    assert_eq!(
+        desk.get("gamma", "s.yaml", "A").expect_code(0).text(),
+        "mGv7Qk2xWz9LrTb4"
+    );
+    desk.run(&["check"], b"").expect_code(0);
+    let before = desk.read("s.yaml");
+    desk.run(&["grant", "-i", &key("alpha"), "gamma", "s.yaml"], b"")
+        .expect_code(0);
+    assert_eq!(desk.read("s.yaml"), before);
+}
+
+#[test]
+fn a_new_key_is_listed_under_its_name() {
+    let desk = desk();
+    desk.run(&["keygen", "-C", "root@web3", "web3"], b"")
+        .expect_code(0);
+    let grant = [
+        "grant",
+        "-i",
+        &key("beta"),
+        "web3",
+        "--key",
+        "web3.pub",
+        "t.yaml",
+    ];
+    desk.run(&grant, b"").expect_code(0);
+    assert!(
+        desk.read("lithos-keys.yaml")
+            .contains("\n  web3: ssh-ed25519 AAAA")
+    );
+    let run = desk
+        .run(&["get", "-i", "web3", "t.yaml", "B"], b"")
+        .expect_code(0);
+    assert_eq!(run.text(), "mGv7Qk2xWz9LrTb5");
+}
+
+#[test]
+fn revoked_readers_lose_their_tokens_and_their_name() {
+    let desk = desk();
+    let run = desk.run(&["revoke", "beta"], b"").expect_code(0);
+    assert!(run.text().contains("change their values"), "{}", run.text());
+    assert!(
+        run.text().contains("  A (s.yaml)\n  B (t.yaml)\n"),
+        "{}",
+        run.text()
+    );
+    desk.get("beta", "s.yaml", "A").expect_code(1);
+    desk.get("alpha", "s.yaml", "A").expect_code(0);
+    assert!(!desk.read("lithos-keys.yaml").contains("beta"));
+    assert_eq!(tokens(&desk.read("t.yaml")).len(), 1);
+    desk.run(&["check"], b"").expect_code(0);
+}
+
+#[test]
+fn of_one_rule_only() {
+    let desk = desk();
+    desk.run(&["grant", "-i", &key("alpha"), "gamma", "s.yaml"], b"")
+        .expect_code(0);
+    desk.run(&["revoke", "prod", "s.yaml"], b"").expect_code(0);
+    desk.get("gamma", "s.yaml", "A").expect_code(0);
+    desk.get("alpha", "s.yaml", "A").expect_code(1);
+    assert!(
+        desk.read("lithos-keys.yaml")
+            .contains("prod: [alpha, beta]")
+    );
+}
+
+#[test]
+fn what_cannot_be_done_leaves_all_as_it_was() {
+    let desk = desk();
+    let alpha = key("alpha");
+    let before = (desk.read("lithos-keys.yaml"), desk.read("s.yaml"));
+    for (arguments, reason) in [
+        (
+            &["grant", "-i", &alpha, "nobody", "s.yaml"][..],
+            "cannot find a key or group nobody",
+        ),
+        (
+            &["grant", "-i", &key("gamma"), "gamma", "s.yaml"],
+            "opens none of its tokens",
+        ),
+        (
+            &["grant", "-i", &alpha, "gamma", "deep/s.yaml"],
+            "no pattern",
+        ),
+        (&["revoke", "nobody"], "cannot find a key or group nobody"),
+        (&["revoke", "prod"], "would name nobody"),
+        (&["revoke", "gamma", "s.yaml"], "does not name it"),
+    ] {
+        std::fs::create_dir_all(desk.path("deep")).unwrap();
+        let run = desk.run(arguments, b"").expect_code(1);
+        assert!(run.stderr.contains(reason), "{}", run.stderr);
+        assert_eq!((desk.read("lithos-keys.yaml"), desk.read("s.yaml")), before);
+    }
+    let run = Desk::new().run(&["revoke", "alpha"], b"").expect_code(1);
+    assert!(
+        run.stderr.contains("cannot find lithos-keys.yaml"),
+        "{}",
+        run.stderr
+    );
+}

@@ -1,0 +1,86 @@
+//! Why lithos_ctl fails.
+
+use std::io;
+use std::path::PathBuf;
+
+use quick_error::quick_error;
+
+use crate::cause::Cause;
+use crate::problem::{Problem, legible};
+use crate::selection::Selection;
+
+quick_error! {
+    /// Why something was not done.
+    #[derive(Debug)]
+    pub enum CtlError {
+        /// The master config has problems, which are shown one by one.
+        Config(problems: Vec<Problem>) {
+            display("cannot use the configuration, for {} reason(s)", problems.len())
+            from()
+        }
+        /// Nobody is there to ask.
+        NoSupervisor(path: PathBuf) {
+            display("cannot ask lithos_tree on {}: none runs\nhint: start it with `lithos_tree`, or `systemctl start lithos`", path.display())
+        }
+        /// It is there, and not to be asked.
+        Ask(path: PathBuf, err: io::Error) {
+            display("cannot ask lithos_tree on {}: {}{}", path.display(), Cause(err), hint(err))
+            source(err)
+        }
+        /// It does not answer.
+        Silent(path: PathBuf, pid: i32) {
+            display("cannot ask lithos_tree on {}: it runs with pid {}, but does not answer\nhint: see its log; `kill -HUP {}` makes it listen anew", path.display(), pid, pid)
+        }
+        /// What it answers is not understood.
+        Answer(cause: String) {
+            display("cannot understand the answer of lithos_tree: {}", cause)
+        }
+        /// It refuses.
+        Refused(error: String, hint: Option<String>) {
+            display("{}{}", legible(error, 4096), hinted(hint))
+        }
+        /// A container did not become what it was to be.
+        Failed(verb: &'static str, name: String, why: String) {
+            display("cannot {} {}: {}", verb, name, legible(why, 4096))
+        }
+        /// The reload was refused, or what it loaded has errors.
+        Reload(reasons: usize) {
+            display("cannot reload: refused for {} reason(s), nothing was changed", reasons)
+        }
+        /// The reload was done, but not everything in the files is as it should be.
+        Flaws(errors: usize) {
+            display("reloaded, but for {} error(s): what they are about was left as it was", errors)
+        }
+        /// The supervisor ended rather than reload.
+        Ended {
+            display("cannot reload: lithos_tree has ended\nhint: see its log; containers run on")
+        }
+        /// There is no log of this sandbox.
+        NoLog(name: Selection, path: PathBuf) {
+            display("cannot show the log of {}: there is no {}", name, path.display())
+        }
+        /// The log cannot be read.
+        Log(path: PathBuf, err: io::Error) {
+            display("cannot read {}: {}", path.display(), Cause(err))
+            source(err)
+        }
+        /// The result cannot be written.
+        Output(err: io::Error) {
+            display("cannot write the result: {}", Cause(err))
+            source(err)
+            from()
+        }
+    }
+}
+
+fn hint(err: &io::Error) -> &'static str {
+    match err.kind() {
+        io::ErrorKind::PermissionDenied => "\nhint: only root may",
+        _ => "",
+    }
+}
+
+fn hinted(hint: &Option<String>) -> String {
+    let hint = hint.as_ref().map(|hint| legible(hint, 1024));
+    hint.map_or_else(String::new, |hint| format!("\nhint: {hint}"))
+}
