@@ -74,7 +74,9 @@ def inside(asked, directory):
     print(report.table(result))
     missed = [figure for figure in found if asked.check and report.is_far_off(figure)]
     for figure in missed:
-        print(f"error: {figure['what']}: {figure['ratio']:.2f}, at most {report.bound(figure):.2f}", file=sys.stderr)
+        bound = report.bound(figure)
+        most = "at most" if bound >= 0 else "at least"
+        print(f"error: {figure['what']}: {figure['ratio']:.2f}, {most} {abs(bound):.2f}", file=sys.stderr)
     return 1 if missed else 0
 
 

@@ -4,6 +4,7 @@ import sys
 import time
 
 import peers
+import sealing
 import supervision
 from timing import interleaved, middle, spread
 
@@ -12,7 +13,7 @@ def figure(what, value, unit, times=None, ratio=None, of=None, limit=None):
     """One line of the table.
 
     `ratio` is to `of`; `limit` is the most that the ratio may be, or the value where
-    there is no ratio.
+    there is no ratio. A negative limit is the least that it may be.
     """
     return {
         "what": what,
@@ -90,7 +91,47 @@ def check(scene, short):
     yield absolute(f"lithos_check on {count} processes", supervision.check(scene, count, 5 if short else 20), "ms", 150)
 
 
-GROUPS = {"start": start, "daemons": daemons, "supervised": supervised, "check": check}
+def crypt(scene, short):
+    """lithos_crypt, the program and the library."""
+    times = sealing.encrypt(scene, 50 if short else 300)
+    yield compared("lithos_crypt encrypt", times["encrypt"], ("a static program that only exits", times["exit"]), 2.0)
+    found = sealing.library(scene, 3 if short else 15)
+    for deed, least in [("seal", 0.85), ("open", 0.45)] if found else []:
+        ours, theirs = found["lithos"][deed], found["libsodium"][deed]
+        speed = middle(theirs) / middle(ours)
+        yield figure(f"{deed}: speed", middle(ours), "us", ours, speed, f"libsodium, {middle(theirs):.3g} us", -least)
+    if not found:
+        yield figure("libsodium: not installed", None, "us")
+    count = 1000 if short else 10000
+    yield absolute(f"lithos_crypt check over {count} tokens", sealing.check(scene, count, 5 if short else 20), "ms", 300)
+
+
+def growth(scene, short):
+    """The same at 10, 100 and 1,000 containers, and with 5,000 mounts on the host."""
+    for count in [10, 50] if short else [10, 100, 1000]:
+        yield from grown(scene, count, f"at {count}", 1 if short else 3)
+    count, mounts = (10, 500) if short else (100, 5000)
+    with scene.mounts(mounts):
+        yield from grown(scene, count, f"at {count}, {mounts} mounts", 1 if short else 3)
+        command = peers.commands(scene)
+        beside = {name: command[name] for name in ["floor", "lithos_cmd"]}
+        times = interleaved(scene, beside, 5 if short else 30)
+        yield compared(f"lithos_cmd, {mounts} mounts", times["lithos_cmd"], ("floor", times["floor"]))
+
+
+def grown(scene, count, where, rounds):
+    times = supervision.starts(scene, count, rounds)
+    yield compared(f"lithos_tree {where}", times["lithos_tree"], (f"floor {where}", times["floor"]))
+    one = supervision.Supervised(scene, count)
+    yield absolute(f"memory of a knot {where}", one.knot_memory(), "KiB")
+    yield figure(f"memory of lithos_tree {where}", one.tree_memory() / 1024, "MiB")
+    yield absolute(f"restart {where}", one.restarts(5 * rounds), "ms")
+    yield absolute(f"reload {where}, not reacting", one.reloads(rounds), "ms")
+    yield absolute(f"adoption {where}", one.adoptions(rounds), "ms")
+    one.stop()
+
+
+GROUPS = {"start": start, "daemons": daemons, "supervised": supervised, "check": check, "crypt": crypt, "growth": growth}
 
 
 def measure(scene, only, short):

@@ -6,12 +6,19 @@ MARGIN = 2.0
 
 
 def bound(figure):
-    return figure["limit"] * MARGIN
+    """What a check lets pass."""
+    limit = figure["limit"]
+    return limit * MARGIN if limit >= 0 else limit / MARGIN
+
+
+def is_met(compared, limit):
+    return compared <= limit if limit >= 0 else compared >= -limit
 
 
 def is_far_off(figure):
     """Ratios only: times depend on the machine."""
-    return figure["ratio"] is not None and figure["limit"] is not None and figure["ratio"] > bound(figure)
+    ratio = figure["ratio"]
+    return ratio is not None and figure["limit"] is not None and not is_met(ratio, bound(figure))
 
 
 def table(result):
@@ -33,13 +40,13 @@ def table(result):
 def row(figure):
     ratio, limit, value = figure["ratio"], figure["limit"], figure["value"]
     compared = ratio if ratio is not None else value
-    verdict = "" if limit is None or compared is None else "met" if compared <= limit else "MISSED"
+    verdict = "" if limit is None or compared is None else "met" if is_met(compared, limit) else "MISSED"
     unit = "" if ratio is not None else " " + figure["unit"]
     return [
         figure["what"],
         "" if ratio is None else f"{ratio:.2f}",
         figure["of"] or "",
-        "" if limit is None else f"<= {limit:g}{unit}",
+        "" if limit is None else f"{'<=' if limit >= 0 else '>='} {abs(limit):g}{unit}",
         verdict,
         "" if value is None else f"{value:.3g} {figure['unit']}",
         "" if figure["least"] is None else f"{figure['least']:.3g}",

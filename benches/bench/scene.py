@@ -1,10 +1,14 @@
 """What is measured upon: an image, keys, configs and cgroups, all below one directory."""
 
+import ctypes
 import os
 import signal
 import subprocess
 import time
+from contextlib import contextmanager
 from pathlib import Path
+
+LIBC = ctypes.CDLL(None, use_errno=True)
 
 #: What every cgroup of ours is called.
 CGROUP = "lithos-bench"
@@ -70,6 +74,19 @@ class Scene:
         line = "process-{}: {{ image: image, config: /config/daemon.yaml }}\n"
         self.path("processes/shop.yaml").write_text("".join(line.format(number) for number in range(count)))
 
+    @contextmanager
+    def mounts(self, count):
+        """So many mounts more on what is the host here."""
+        directory = self.path("mounts")
+        directory.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(directory)], check=True)
+        for number in range(count):
+            target = directory / str(number)
+            target.mkdir()
+            mount(directory, target)
+        yield
+        subprocess.run(["umount", "--lazy", str(directory)], check=True)
+
     def seal(self, value):
         command = [self.programs.ours("lithos_crypt"), "encrypt", "-n", "shop", "-k", str(self.path("keys/key.pub"))]
         return subprocess.run(command, input=value, check=True, capture_output=True, text=True).stdout.strip()
@@ -94,6 +111,13 @@ def end_all_others():
             os.wait()
     except (ProcessLookupError, ChildProcessError):
         pass
+
+
+def mount(source, target):
+    """A bind mount, without a program for each."""
+    bind = 4096
+    if LIBC.mount(os.fsencode(source), os.fsencode(target), None, bind, None):
+        raise OSError(ctypes.get_errno(), f"cannot mount on {target}")
 
 
 def mounts():

@@ -315,7 +315,7 @@ pub enum EnvValue {
 }
 
 /// The secrets of a container, and what opens them.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Secrets {
     /// Private key files on the host, absolute.
