@@ -4,12 +4,15 @@ export TERM=dumb SYSTEMD_COLORS=0 SYSTEMD_URLIFY=0 SYSTEMD_PAGER=
 
 step() { echo "== $* ($(cut -d' ' -f1 /proc/uptime) s)"; }
 fail() {
+  trap - EXIT
   echo "FAILED: $*"
   systemctl status lithos --no-pager --full || true
   journalctl --no-pager -b -u lithos -t lithos -t lithos-shop | tail -60
   cat /tmp/refused 2>/dev/null || true
   exit 1
 }
+# Whatever else goes wrong is told as fully.
+trap 'status=$?; trap - EXIT; [ $status = 0 ] || fail "at the step above, with exit status $status"' EXIT
 # Waits up to 60 s for a command to succeed.
 await() {
   for _ in $(seq 300); do "$@" && return; sleep 0.2; done
@@ -58,9 +61,10 @@ lithos_check
 step verify
 complaints=$(systemd-analyze verify /etc/systemd/system/lithos.service 2>&1) || fail "verify: $complaints"
 [ -z "$complaints" ] || fail "verify: $complaints"
-# Not half a minute, which would be long here; all else is as the unit has it.
+# Not half a minute, which would be long here; all else is as the unit has it. But not so
+# short that the emulator's own pauses look like a hung supervisor.
 mkdir /etc/systemd/system/lithos.service.d
-printf '[Service]\nWatchdogSec=8s\n' >/etc/systemd/system/lithos.service.d/test.conf
+printf '[Service]\nWatchdogSec=20s\n' >/etc/systemd/system/lithos.service.d/test.conf
 systemctl daemon-reload
 
 step start
