@@ -2,13 +2,14 @@
 
 It runs itself again in mount and pid namespaces of its own (`inside`), with a tmpfs
 over /run that everything made lies on: what it starts and mounts ends with it, however
-it ends. Cgroups alone outlive a kill; they bear its pid, and the next run removes them.
+it ends. Cgroups alone outlive a kill; whoever started it removes them, or the next run.
 """
 
 import argparse
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +18,7 @@ import machine
 import report
 from build import Programs, build
 from figures import GROUPS, measure
-from scene import Scene, remove_stale_cgroups
+from scene import LIBC, Scene, remove_stale_cgroups
 
 TOP = Path(__file__).resolve().parent.parent.parent
 INSIDE = "LITHOS_BENCH_INSIDE"
@@ -48,19 +49,42 @@ def fail(message):
 
 
 def enter(asked):
-    """Builds what is measured, and goes on inside."""
+    """Builds what is measured, and has it measured inside."""
     if os.geteuid() != 0:
         fail("cannot measure: containers need root")
     programs = asked.programs or build(TOP)
     environment = dict(os.environ, **{INSIDE: str(Path(programs).resolve())})
     command = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private"]
-    os.execvpe("unshare", command + [sys.executable, "-B", *sys.argv], environment)
+    command += [sys.executable, "-B", *sys.argv]
+    within = subprocess.Popen(command, env=environment, preexec_fn=end_with_parent)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda number, _: pass_on(within.pid, number))
+    status = within.wait()
+    if status not in (0, 1):
+        remove_stale_cgroups()
+    sys.exit(status)
+
+
+def end_with_parent():
+    set_parent_death_signal = 1
+    LIBC.prctl(set_parent_death_signal, signal.SIGKILL)
+
+
+def pass_on(unshare, number):
+    """To the first process inside; unshare itself waits for that."""
+    for child in Path(f"/proc/{unshare}/task/{unshare}/children").read_text().split():
+        os.kill(int(child), number)
 
 
 def inside(asked, directory):
     """Measures, in namespaces of our own."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda number, _: sys.exit(128 + number))
+    only_one = socket.socket(socket.AF_UNIX)
+    try:
+        only_one.bind("\0lithos-bench")
+    except OSError:
+        fail("cannot measure: another benchmark runs, the figures of both would be worthless")
     subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", "/run"], check=True)
     remove_stale_cgroups()
     scene = Scene(Path("/run/lithos-bench"), Programs(TOP, directory))

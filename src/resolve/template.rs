@@ -126,7 +126,7 @@ pub(super) fn make(
                 environ: BTreeMap::new(),
                 workdir: container.workdir.clone(),
             },
-            secrets,
+            secrets: secrets.into(),
             limits: Limits {
                 fileno: limits::fileno(docs),
                 others: docs.sandbox.confinement.rlimits.clone(),
