@@ -92,11 +92,12 @@ def stop_tree(daemons):
 
 
 def knots():
-    """The pids of every knot."""
+    """The pids of every knot that has not ended."""
     found = []
     for directory in Path("/proc").glob("[0-9]*"):
         try:
-            if directory.joinpath("comm").read_text() == "lithos_knot\n":
+            # What a killed supervisor leaves is ours, and nobody buries it.
+            if " (lithos_knot) " in (stat := directory.joinpath("stat").read_text()) and ") Z " not in stat:
                 found.append(int(directory.name))
         except (FileNotFoundError, ProcessLookupError):
             pass

@@ -77,7 +77,7 @@ def runc(scene):
 def bundle(scene, name):
     """An OCI bundle that asks for what a plan of lithos has."""
     directory = scene.path(f"bundle-{name}")
-    directory.mkdir()
+    directory.mkdir(exist_ok=True)
     everyone = [{"containerID": 0, "hostID": 0, "size": 4294967295}]
     config = {
         "ociVersion": "1.0.2",
