@@ -89,7 +89,7 @@ def inside(asked, directory):
     remove_stale_cgroups()
     scene = Scene(Path("/run/lithos-bench"), Programs(TOP, directory))
     try:
-        found = measure(scene, asked.only, asked.short)
+        found, failed = measure(scene, asked.only, asked.short)
     finally:
         scene.leave()
     result = {"machine": machine.describe(), "short": asked.short, "figures": found}
@@ -101,7 +101,7 @@ def inside(asked, directory):
         bound = report.bound(figure)
         most = "at most" if bound >= 0 else "at least"
         print(f"error: {figure['what']}: {figure['ratio']:.2f}, {most} {abs(bound):.2f}", file=sys.stderr)
-    return 1 if missed else 0
+    return 1 if missed or failed else 0
 
 
 def main():

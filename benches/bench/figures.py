@@ -2,6 +2,7 @@
 
 import sys
 import time
+import traceback
 
 import peers
 import sealing
@@ -135,11 +136,16 @@ GROUPS = {"start": start, "daemons": daemons, "supervised": supervised, "check":
 
 
 def measure(scene, only, short):
-    """The figures of these groups, with the time that each group took."""
-    found = []
+    """The figures of these groups, and the groups that could not be measured whole."""
+    found, failed = [], []
     for name in only:
         began = time.monotonic()
-        for line in GROUPS[name](scene, short):
-            found.append({"group": name, **line})
+        try:
+            for line in GROUPS[name](scene, short):
+                found.append({"group": name, **line})
+        except Exception:
+            # What was measured so far is still worth seeing.
+            traceback.print_exc()
+            failed.append(name)
         print(f"{name}: measured in {time.monotonic() - began:.0f} s", file=sys.stderr)
-    return found
+    return found, failed

@@ -54,10 +54,7 @@ class Supervised:
 
     def restarts(self, rounds):
         """Milliseconds from a process's death to its successor's first word."""
-        times = []
-        for _ in range(rounds):
-            knot = self.knots.pop()
-            times.append(daemons.restart(self.running, knot) / 1e6)
+        times = [daemons.restart(self.running, knot) / 1e6 for knot in self.knots[-rounds:]]
         self.knots = daemons.knots()
         return times
 
