@@ -2,7 +2,7 @@
 //! `lithos_ctl exec` have in common.
 //!
 //! Signals are passed on, and so is what is typed and printed where a terminal is
-//! part of it ([`terminal`]); whoever is to pause, pauses its process first; and
+//! part of it (`terminal`); whoever is to pause, pauses its process first; and
 //! the exit status is the process's.
 
 mod terminal;
