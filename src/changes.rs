@@ -87,7 +87,7 @@ pub fn foretell(loads: &[SandboxLoad], running: &[Plan]) -> Vec<Foretold> {
     {
         let fate = match running.get(&plan.name) {
             None => Fate::Start,
-            Some(old) if *old == plan => Fate::Keep,
+            Some(old) if **old == **plan => Fate::Keep,
             Some(old) => Fate::Restart {
                 changes: difference(old, plan),
             },
@@ -111,6 +111,8 @@ fn is_broken(load: &SandboxLoad, name: &ContainerName) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::rc::Rc;
+
     use crate::load::ProcessLoad;
     use crate::resolve::difference::example_plan;
 
@@ -125,7 +127,7 @@ mod tests {
         ProcessLoad {
             name: name.parse().unwrap(),
             kind: Kind::Daemon,
-            plans,
+            plans: plans.map(|plans| plans.into_iter().map(Rc::new).collect()),
             template: None,
             container: None,
         }

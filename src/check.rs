@@ -17,6 +17,7 @@ pub mod verify;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::rc::Rc;
 
 use clap::Parser;
 use serde_json::json;
@@ -29,6 +30,7 @@ use crate::load::{self, Home, SandboxLoad};
 use crate::master_option::MasterOption;
 use crate::name::{Name, NameError};
 use crate::problem::{Problem, Severity, in_colour};
+use crate::resolve::plan::Plan;
 use crate::resolve::{self, Doc, paths};
 use crate::tree::records;
 
@@ -317,7 +319,7 @@ fn show(options: &Options, findings: &Findings) -> io::Result<()> {
 fn explained<'a>(
     options: &'a Options,
     findings: &'a Findings,
-) -> impl Iterator<Item = &'a [crate::resolve::plan::Plan]> {
+) -> impl Iterator<Item = &'a [Rc<Plan>]> {
     let asked = move |sandbox: &Name, process: &Name| match &options.explain {
         None => false,
         Some(None) => true,

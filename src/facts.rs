@@ -1,7 +1,7 @@
 //! What `resolve` must know of the host and of the image, and how it is found out.
 //!
 //! [`resolve::questions`](crate::resolve::questions) says what is needed,
-//! [`answer`] looks, and [`resolve`](crate::resolve::resolve) decides. What is
+//! [`Answers`] looks, and [`resolve`](crate::resolve::resolve) decides. What is
 //! found is a snapshot: the knot checks again what can change under it. Nothing
 //! here opens a private key, or follows a path that an image or a container can
 //! influence except beneath a descriptor (see [`view`]).
@@ -15,6 +15,7 @@ use std::fs::File;
 use std::io::Read;
 use std::net::{IpAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use lithos_crypt::{PublicKey, ShortHash};
 use rustix::fs::{Access, CWD, FileType, Mode, OFlags, fstat, open};
@@ -196,8 +197,28 @@ pub enum PublicHalf {
     Broken(String),
 }
 
-/// Looks at the host and the image.
-pub fn answer(questions: &Questions) -> Facts {
+/// The answers of one moment: what was looked at once is not looked at again.
+#[derive(Debug, Default)]
+pub struct Answers {
+    last: Option<(Questions, Rc<Facts>)>,
+    key_files: BTreeMap<PathBuf, KeyFile>,
+}
+
+impl Answers {
+    /// Looks at the host and the image. Many processes ask the same.
+    pub fn of(&mut self, questions: Questions) -> Rc<Facts> {
+        if let Some((asked, facts)) = &self.last
+            && *asked == questions
+        {
+            return Rc::clone(facts);
+        }
+        let facts = Rc::new(answer(&questions, &mut self.key_files));
+        self.last = Some((questions, Rc::clone(&facts)));
+        facts
+    }
+}
+
+fn answer(questions: &Questions, known: &mut BTreeMap<PathBuf, KeyFile>) -> Facts {
     let (image, root) = directory(&questions.image);
     let mut view = View::new(root);
     let mounts = questions.mounts.iter().map(|m| view.mount(m)).collect();
@@ -208,7 +229,10 @@ pub fn answer(questions: &Questions) -> Facts {
         paths: paths.map(|path| (path.clone(), view.look(path))).collect(),
         program: program::look(&view, &questions.executable),
         host_paths: each(&questions.host_paths, |path| seen(stat(path))),
-        key_files: each(&questions.key_files, key_file),
+        key_files: each(&questions.key_files, |path| {
+            let known = known.entry(path.to_owned());
+            known.or_insert_with_key(|path| key_file(path)).clone()
+        }),
         public_host: questions.public_host.then(public_host).flatten(),
         bridge: questions.bridge.as_deref().and_then(bridge_addresses),
         open_files_max: open_files_max(),
@@ -221,7 +245,7 @@ fn open_files_max() -> Option<u64> {
     text.trim().parse().ok()
 }
 
-fn each<T>(paths: &BTreeSet<PathBuf>, look: impl Fn(&Path) -> T) -> BTreeMap<PathBuf, T> {
+fn each<T>(paths: &BTreeSet<PathBuf>, mut look: impl FnMut(&Path) -> T) -> BTreeMap<PathBuf, T> {
     paths
         .iter()
         .map(|path| (path.clone(), look(path)))

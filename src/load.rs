@@ -15,7 +15,7 @@ use crate::config::master::read_master;
 use crate::config::process::{Kind, Process, read_processes};
 use crate::config::sandbox::{Sandbox, read_sandbox};
 use crate::config::units::LogLevel;
-use crate::facts;
+use crate::facts::Answers;
 use crate::facts::image::open_in_image;
 use crate::name::Name;
 use crate::problem::{Place, Problem, Severity, Source};
@@ -49,7 +49,7 @@ pub struct ProcessLoad {
     /// Supervised or run on demand; a broken entry counts as supervised.
     pub kind: Kind,
     /// One plan for each instance; none if there is an error about this process.
-    pub plans: Option<Vec<Plan>>,
+    pub plans: Option<Vec<Rc<Plan>>>,
     /// What the plans are made from; there with them.
     pub template: Option<Template>,
     /// The container config, if it could be read.
@@ -64,6 +64,14 @@ struct Read {
     secrets: Option<(SecretMap, Arc<Source>)>,
     /// Without subjects.
     problems: Vec<Problem>,
+}
+
+/// What is read and looked at once for all processes of a sandbox.
+#[derive(Default)]
+struct Shared {
+    /// By image and path in it.
+    configs: HashMap<(PathBuf, PathBuf), Rc<Read>>,
+    answers: Answers,
 }
 
 /// Reads the master config.
@@ -194,7 +202,7 @@ pub fn sandbox(home: &Home, name: &Name, alternate: Option<&Path>) -> SandboxLoa
     load.process_config = Some((file, Arc::clone(&source)));
     let (processes, problems) = read_processes(&source);
     load.keep::<()>(name.as_str(), Err(problems));
-    let mut images = HashMap::new();
+    let mut shared = Shared::default();
     let processes = processes.map(|processes| {
         let loads = processes.iter().map(|(process_name, process)| {
             let process = process.as_ref().map(|process| Doc {
@@ -202,7 +210,7 @@ pub fn sandbox(home: &Home, name: &Name, alternate: Option<&Path>) -> SandboxLoa
                 source: &source,
                 entry: Some(process_name.as_str()),
             });
-            load.process(home, doc, process_name, process, &mut images)
+            load.process(home, doc, process_name, process, &mut shared)
         });
         loads.collect()
     });
@@ -240,7 +248,7 @@ impl SandboxLoad {
         sandbox: Doc<'_, Sandbox>,
         name: &Name,
         process: Option<Doc<'_, Process>>,
-        images: &mut HashMap<(PathBuf, PathBuf), Rc<Read>>,
+        shared: &mut Shared,
     ) -> ProcessLoad {
         let mut load = ProcessLoad {
             name: name.clone(),
@@ -256,9 +264,9 @@ impl SandboxLoad {
             return load;
         };
         let key = (image, process.config.clone());
-        let read = images
-            .entry(key)
-            .or_insert_with_key(|(image, config)| Rc::new(Read::new(image, config)));
+        let read = shared.configs.entry(key);
+        let read = read.or_insert_with_key(|(image, config)| Rc::new(Read::new(image, config)));
+        let read = Rc::clone(read);
         let placed = read.problems.iter().cloned();
         let placed = placed.map(|problem| asked_for_by(problem, process, name));
         self.keep::<()>(&subject, Err(placed.collect()));
@@ -281,7 +289,7 @@ impl SandboxLoad {
                 .as_ref()
                 .map(|(map, source)| Doc::new(map, source)),
         };
-        let facts = facts::answer(&resolve::questions(&docs));
+        let facts = shared.answers.of(resolve::questions(&docs));
         let resolved = resolve::resolve(&docs, &facts);
         self.problems.extend(resolved.problems);
         load.plans = resolved.template.as_ref().map(Template::plans);

@@ -6,6 +6,7 @@
 mod confinement;
 
 use std::io::{self, Write};
+use std::rc::Rc;
 
 use lithos_crypt::Token;
 
@@ -17,7 +18,7 @@ use crate::resolve::plan::{
 };
 
 /// Explains one process: its first container, and how the others differ.
-pub fn process(out: &mut dyn Write, plans: &[Plan]) -> io::Result<()> {
+pub fn process(out: &mut dyn Write, plans: &[Rc<Plan>]) -> io::Result<()> {
     let Some(plan) = plans.first() else {
         return Ok(());
     };
@@ -63,7 +64,7 @@ fn title(plan: &Plan, containers: usize) -> String {
 
 type Row = (&'static str, String);
 
-fn rows(plan: &Plan, plans: &[Plan]) -> Vec<Row> {
+fn rows(plan: &Plan, plans: &[Rc<Plan>]) -> Vec<Row> {
     let mut rows = vec![
         ("image", plan.image.display().to_string()),
         ("config", plan.config.display().to_string()),

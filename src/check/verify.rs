@@ -1,6 +1,8 @@
-//! Opening secrets without holding them: `lithos_knot --verify` does it, from a
-//! plan in a sealed memfd, and says only which do not open.
+//! Opening secrets without holding them: `lithos_knot --verify` does it, of all
+//! processes of a sandbox at once and from a sealed memfd, and says only which do not
+//! open.
 
+use std::collections::HashMap;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -16,7 +18,7 @@ use crate::knot::command_line::Request;
 use crate::load::{ProcessLoad, SandboxLoad};
 use crate::name::Name;
 use crate::problem::{Place, Problem, Severity, Source};
-use crate::resolve::plan::Plan;
+use crate::resolve::plan::Secrets;
 use crate::sys::memfd;
 
 quick_error! {
@@ -43,6 +45,8 @@ quick_error! {
 /// A secret that does not open: a line of what `lithos_knot --verify` prints.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Refused {
+    /// Of which of the plans.
+    pub plan: usize,
     /// Which variable.
     pub variable: String,
     /// Why; never holds a value.
@@ -58,20 +62,32 @@ pub(crate) fn sandbox(load: &mut SandboxLoad) {
         problems,
         ..
     } = load;
-    for process in processes.iter_mut().flatten() {
-        // All instances have the same secrets.
-        let plan = process.plans.as_ref().and_then(|plans| plans.first());
-        let Some(plan) = plan.filter(|plan| can_open(plan)) else {
-            continue;
-        };
-        match verify(&knot(), plan) {
-            Ok(refused) if refused.is_empty() => {}
+    let mut processes: Vec<_> = processes
+        .iter_mut()
+        .flatten()
+        .filter(|process| secrets(process).is_some_and(can_open))
+        .collect();
+    // Many processes, and all instances of one, have the same secrets.
+    let (mut distinct, mut known, mut numbers) = (Vec::new(), HashMap::new(), Vec::new());
+    for secrets in processes.iter().filter_map(|process| secrets(process)) {
+        numbers.push(*known.entry(secrets).or_insert_with(|| {
+            distinct.push(secrets);
+            distinct.len() - 1
+        }));
+    }
+    if distinct.is_empty() {
+        return;
+    }
+    let verified = verify(&knot(), &distinct);
+    for (process, number) in processes.iter_mut().zip(numbers) {
+        match &verified {
             Ok(refused) => {
-                let refused = refused
-                    .iter()
-                    .map(|refused| refused_problem(name, process, refused));
-                problems.extend(refused.collect::<Vec<_>>());
-                process.plans = None;
+                let own = refused.iter().filter(|refused| refused.plan == number);
+                let own: Vec<_> = own.map(|one| refused_problem(name, process, one)).collect();
+                if !own.is_empty() {
+                    process.plans = None;
+                    problems.extend(own);
+                }
             }
             Err(err) => problems.push(Problem {
                 severity: Severity::Warning,
@@ -83,11 +99,17 @@ pub(crate) fn sandbox(load: &mut SandboxLoad) {
     }
 }
 
+/// Those of a process; all its instances have the same.
+fn secrets(process: &ProcessLoad) -> Option<&Secrets> {
+    let plan = process.plans.as_ref()?.first()?;
+    Some(&plan.secrets)
+}
+
 /// Whether there are secrets, and this user may read every private key.
-fn can_open(plan: &Plan) -> bool {
+fn can_open(secrets: &Secrets) -> bool {
     let readable =
         |file: &PathBuf| accessat(CWD, file.as_path(), Access::READ_OK, AtFlags::EACCESS).is_ok();
-    !plan.secrets.is_empty() && plan.secrets.key_files.iter().all(readable)
+    !secrets.is_empty() && secrets.key_files.iter().all(readable)
 }
 
 /// `lithos_knot` beside this program.
@@ -96,14 +118,14 @@ fn knot() -> PathBuf {
     here.with_file_name("lithos_knot")
 }
 
-/// The secrets of a plan that do not open.
+/// The secrets of some plans that do not open.
 ///
 /// # Errors
 ///
 /// If it cannot be told.
-pub fn verify(knot: &Path, plan: &Plan) -> Result<Vec<Refused>, VerifyError> {
-    let json = serde_json::to_vec(plan).map_err(|err| VerifyError::Plan(err.into()))?;
-    let plan = memfd::sealed("plan", &json).map_err(VerifyError::Plan)?;
+pub fn verify(knot: &Path, secrets: &[&Secrets]) -> Result<Vec<Refused>, VerifyError> {
+    let json = serde_json::to_vec(secrets).map_err(|err| VerifyError::Plan(err.into()))?;
+    let plan = memfd::sealed("secrets", &json).map_err(VerifyError::Plan)?;
     // Nothing else is started meanwhile that could inherit it.
     fcntl_setfd(&plan, FdFlags::empty()).map_err(|err| VerifyError::Plan(err.into()))?;
     let output = Command::new(knot)

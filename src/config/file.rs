@@ -70,7 +70,8 @@ pub fn read_opened(fd: OwnedFd, shown: &Path, secret: bool) -> Result<Arc<Source
     if u64::try_from(stat.st_size).map_or(true, |size| size > MAX_SIZE) {
         return Err(too_large());
     }
-    let mut bytes = Vec::new();
+    // One byte more, so that one read finds its end.
+    let mut bytes = Vec::with_capacity(stat.st_size as usize + 1);
     let read = File::from(fd).take(MAX_SIZE + 1).read_to_end(&mut bytes);
     read.map_err(|error| unreadable(shown, &Cause(&error).to_string()))?;
     if bytes.len() as u64 > MAX_SIZE {

@@ -4,6 +4,7 @@
 //! cannot leave the image or a volume; links are followed the way the kernel
 //! will follow them inside the container, through whatever is mounted by then.
 
+use std::cell::OnceCell;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
@@ -35,13 +36,34 @@ struct Mounted {
 #[derive(Clone)]
 enum Content {
     /// A directory that can be looked into.
-    Real(Rc<OwnedFd>),
+    Real(Rc<Directory>),
     /// Nothing: a fresh tmpfs, a directory still to be made; it is this itself.
     Empty(Found),
     /// The private `/dev`.
     Dev,
     /// That is not known.
     Unknown,
+}
+
+/// A directory that was opened, and what it is itself, which is looked at once.
+struct Directory {
+    fd: OwnedFd,
+    seen: OnceCell<Seen>,
+}
+
+impl Directory {
+    fn new(fd: OwnedFd) -> Rc<Self> {
+        let seen = OnceCell::new();
+        Rc::new(Self { fd, seen })
+    }
+
+    fn seen(&self) -> Seen {
+        let look = || {
+            let found = fstat(&self.fd).map(Found::from);
+            seen(found.map(|found| found.listed(has_list(&self.fd))))
+        };
+        self.seen.get_or_init(look).clone()
+    }
 }
 
 /// One directory on the way.
@@ -54,7 +76,7 @@ struct Level {
 impl View {
     /// The image alone; none: it cannot be looked into.
     pub fn new(root: Option<OwnedFd>) -> Self {
-        let root = root.map_or(Content::Unknown, |fd| Content::Real(Rc::new(fd)));
+        let root = real(root);
         Self {
             root,
             mounts: Vec::new(),
@@ -147,7 +169,7 @@ impl View {
         }
         let last = &levels[levels.len() - 1];
         match &last.content {
-            Content::Real(fd) => real_step(fd, name, last.mount),
+            Content::Real(directory) => real_step(&directory.fd, name, last.mount),
             Content::Empty(_) => Step::Leaf(Seen::Missing),
             Content::Dev => dev_step(name, last.mount),
             Content::Unknown => Step::Leaf(Seen::Unknown("it cannot be looked into".to_owned())),
@@ -177,7 +199,7 @@ fn real_step(dir: impl AsFd, name: &OsStr, mount: Option<usize>) -> Step {
         Err(err) => return Step::Leaf(seen(Err(err))),
     };
     match rustix::fs::FileType::from_raw_mode(stat.st_mode) {
-        rustix::fs::FileType::Directory => Step::Into(Content::Real(Rc::new(fd)), mount),
+        rustix::fs::FileType::Directory => Step::Into(real(Some(fd)), mount),
         rustix::fs::FileType::Symlink => match readlinkat(&fd, "", Vec::new()) {
             Ok(target) => Step::Link(OsString::from_vec(target.into_bytes())),
             Err(err) => Step::Leaf(seen(Err(err))),
@@ -298,13 +320,13 @@ fn beneath(base: &OwnedFd, below: &Path) -> Result<OwnedFd, Errno> {
 }
 
 fn real(fd: Option<OwnedFd>) -> Content {
-    fd.map_or(Content::Unknown, |fd| Content::Real(Rc::new(fd)))
+    fd.map_or(Content::Unknown, |fd| Content::Real(Directory::new(fd)))
 }
 
 /// What a directory on the way is itself.
 fn found(content: &Content) -> Seen {
     match content {
-        Content::Real(fd) => seen(fstat(fd).map(|stat| Found::from(stat).listed(has_list(fd)))),
+        Content::Real(directory) => directory.seen(),
         Content::Empty(itself) => Seen::Found(*itself),
         Content::Dev | Content::Unknown => Seen::Found(made(0o755, 0, 0)),
     }

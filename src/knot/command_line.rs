@@ -108,8 +108,8 @@ Usage: lithos_knot --name SANDBOX/PROCESS.N --plan FD --report FD [--gate FD]
   --join NAME    only run a command in this container, which runs
   --knot FD      a pidfd of its knot
   --process FD   a pidfd of its process
-  --verify       only try whether the plan's secrets open; one line of JSON on
-                 stdout for each that does not
+  --verify       only try whether secrets open, those of several plans in the
+                 memfd; one line of JSON on stdout for each that does not
   --help         print this
   --version      print the version
 

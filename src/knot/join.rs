@@ -98,7 +98,7 @@ fn enter(given: Given, signals: &Signals, notices: &mut Notices) -> Result<(), F
     set_dumpable_behavior(DumpableBehavior::NotDumpable).cannot("close", "the memory to others")?;
     let setting = std::fs::read_to_string("/proc/sys/fs/suid_dumpable");
     refuse_to_be_seen(&setting.cannot("read", "fs.suid_dumpable")?)?;
-    let plan = super::read_plan(given.plan)?;
+    let plan: Plan = super::read_sealed(given.plan)?;
     umask(Mode::from_raw_mode(0o022));
     let keys = KeyFiles::open(&plan.secrets)?;
     let cgroup = of_running(&given.process, cgroup::of_process)?;

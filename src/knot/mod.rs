@@ -34,6 +34,7 @@ use std::process::ExitCode;
 
 use rustix::fs::Mode;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior, umask};
+use serde::de::DeserializeOwned;
 
 use crate::bridge;
 use crate::cause::Cause;
@@ -146,7 +147,7 @@ impl Given {
 /// Builds the container, runs its process, and waits for its end.
 fn contain(given: Container, signals: &Signals, notices: &mut Notices) -> Result<(), Failure> {
     set_dumpable_behavior(DumpableBehavior::NotDumpable).cannot("close", "the memory to others")?;
-    let plan = read_plan(given.plan)?;
+    let plan: Plan = read_sealed(given.plan)?;
     if plan.passed_sockets().count() != given.sockets.len() {
         return Err(Failure::Launch(
             "it has another number of sockets than were passed",
@@ -207,7 +208,8 @@ fn confine(plan: &Plan, stdio: &OwnedFd) -> Result<Confinement, Failure> {
     Confinement::prepare(plan, root.as_fd(), reopen)
 }
 
-fn read_plan(plan: OwnedFd) -> Result<Plan, Failure> {
+/// A plan, or parts of some.
+fn read_sealed<T: DeserializeOwned>(plan: OwnedFd) -> Result<T, Failure> {
     let bytes = memfd::read_sealed(plan).cannot("read", "the plan")?;
     serde_json::from_slice(&bytes).map_err(Failure::Plan)
 }

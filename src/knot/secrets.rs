@@ -39,25 +39,11 @@ impl KeyFiles {
     /// Opens every secret, or tells of every one that does not open. The
     /// private keys are wiped before this returns.
     pub fn open_secrets(&self, secrets: &Secrets) -> Result<BTreeMap<String, Secret>, Failure> {
-        let namespaces = namespaces(secrets)?;
-        let keys = self.read()?;
-        let (mut opened, mut refused) = (BTreeMap::new(), Vec::new());
-        for (variable, tokens) in &secrets.environ {
-            match open_first(tokens, &keys, &namespaces, Delivery::Env) {
-                Ok(secret) => drop(opened.insert(variable.clone(), secret)),
-                Err(refusals) => refused.push(Refused {
-                    variable: variable.clone(),
-                    refusals,
-                }),
-            }
-        }
-        match refused.is_empty() {
-            true => Ok(opened),
-            false => Err(Failure::Secrets(refused)),
-        }
+        open_with(&self.read()?, secrets)
     }
 
-    fn read(&self) -> Result<Vec<PrivateKey>, Failure> {
+    /// The private keys, for who opens the secrets of several plans.
+    pub fn read(&self) -> Result<Vec<PrivateKey>, Failure> {
         let mut keys = Vec::new();
         for (path, file) in &self.0 {
             let text = read(file).cannot_at("read the private key file", path)?;
@@ -68,6 +54,28 @@ impl KeyFiles {
             keys.extend(found);
         }
         Ok(keys)
+    }
+}
+
+/// Opens every secret with these keys, or tells of every one that does not open.
+pub fn open_with(
+    keys: &[PrivateKey],
+    secrets: &Secrets,
+) -> Result<BTreeMap<String, Secret>, Failure> {
+    let namespaces = namespaces(secrets)?;
+    let (mut opened, mut refused) = (BTreeMap::new(), Vec::new());
+    for (variable, tokens) in &secrets.environ {
+        match open_first(tokens, keys, &namespaces, Delivery::Env) {
+            Ok(secret) => drop(opened.insert(variable.clone(), secret)),
+            Err(refusals) => refused.push(Refused {
+                variable: variable.clone(),
+                refusals,
+            }),
+        }
+    }
+    match refused.is_empty() {
+        true => Ok(opened),
+        false => Err(Failure::Secrets(refused)),
     }
 }
 

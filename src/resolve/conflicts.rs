@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 
 use super::plan::{Network, Plan, Socket};
 use super::ports::overlap;
@@ -28,7 +29,7 @@ struct Claim<'a> {
 
 /// Finds the processes that cannot run because of one before them. Each is
 /// given as the plans of its instances.
-pub fn conflicts<'a>(processes: impl IntoIterator<Item = &'a [Plan]>) -> Vec<Conflict> {
+pub fn conflicts<'a>(processes: impl IntoIterator<Item = &'a [Rc<Plan>]>) -> Vec<Conflict> {
     let mut by_port: BTreeMap<u16, Vec<Claim<'a>>> = BTreeMap::new();
     let mut addresses: BTreeMap<(&str, IpAddr), &Plan> = BTreeMap::new();
     let mut found = Vec::new();
@@ -116,7 +117,8 @@ mod tests {
     }
 
     fn messages(fixtures: &[Fixture]) -> Vec<(usize, String)> {
-        let plans: Vec<_> = fixtures.iter().map(Fixture::plans).collect();
+        let shared = |f: &Fixture| f.plans().into_iter().map(Rc::new).collect();
+        let plans: Vec<Vec<_>> = fixtures.iter().map(shared).collect();
         let found = conflicts(plans.iter().map(Vec::as_slice));
         found.into_iter().map(|c| (c.process, c.message)).collect()
     }

@@ -212,6 +212,9 @@ impl Fixture {
         template
             .unwrap_or_else(|| panic!("refused: {problems:#?}"))
             .plans()
+            .into_iter()
+            .map(|plan| Plan::clone(&plan))
+            .collect()
     }
 
     pub(crate) fn plan(&self) -> Plan {

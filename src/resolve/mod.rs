@@ -2,7 +2,7 @@
 //!
 //! Pure: no IO, no clock, no environment. What it must know of the host and of
 //! the image comes in as [`Facts`]: [`questions`] says what is needed,
-//! [`facts::answer`](crate::facts::answer) looks, [`resolve`] decides. All
+//! [`facts::Answers`](crate::facts::Answers) looks, [`resolve`] decides. All
 //! problems are gathered, not only the first. One file below for each family of
 //! rules; [`sandbox`] and [`container_alone`] apply those that need one
 //! document only.

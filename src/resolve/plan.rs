@@ -10,6 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -55,9 +56,9 @@ pub struct Plan {
     pub confinement: Option<Confinement>,
     /// What is executed.
     pub process: Process,
-    /// The secrets, sealed.
+    /// The secrets, sealed; all instances share them.
     #[serde(default, skip_serializing_if = "Secrets::is_empty")]
-    pub secrets: Secrets,
+    pub secrets: Rc<Secrets>,
     /// Resource limits of the process.
     pub limits: Limits,
     /// The container's cgroup; none: cgroups are off.
@@ -97,7 +98,7 @@ impl Plan {
         plan.stdio.file = None;
         plan.sockets.clear();
         if !with_secrets {
-            plan.secrets = Secrets::default();
+            plan.secrets = Rc::default();
         }
         Some(plan)
     }
@@ -315,7 +316,7 @@ pub enum EnvValue {
 }
 
 /// The secrets of a container, and what opens them.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Secrets {
     /// Private key files on the host, absolute.

@@ -2,6 +2,7 @@
 //! instance to instance.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use super::plan::{Limits, Network, Plan, Process, Stdio, Supervision};
 use super::problems::Problems;
@@ -29,14 +30,12 @@ pub struct Template {
 
 impl Template {
     /// The plans of all instances of a daemon; of a command, one, with the number 0.
-    pub fn plans(&self) -> Vec<Plan> {
-        match self.plan.kind {
-            Kind::Daemon => (0..)
-                .zip(&self.networks)
-                .map(|(n, _)| self.plan(n))
-                .collect(),
-            Kind::Command => vec![self.plan(0)],
-        }
+    pub fn plans(&self) -> Vec<Rc<Plan>> {
+        let count = match self.plan.kind {
+            Kind::Daemon => self.networks.len() as u32,
+            Kind::Command => 1,
+        };
+        (0..count).map(|number| self.plan(number).into()).collect()
     }
 
     /// The plan of one instance of a daemon, or of a command that the process
@@ -127,7 +126,7 @@ pub(super) fn make(
                 environ: BTreeMap::new(),
                 workdir: container.workdir.clone(),
             },
-            secrets,
+            secrets: secrets.into(),
             limits: Limits {
                 fileno: limits::fileno(docs),
                 others: docs.sandbox.confinement.rlimits.clone(),

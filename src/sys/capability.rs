@@ -17,13 +17,18 @@ pub use rustix::thread::CapabilitySet;
 /// Needs `CAP_SETPCAP` unless there is nothing to remove.
 pub fn bound_to(kept: CapabilitySet) -> io::Result<()> {
     for one in each() {
-        match capability_is_in_bounding_set(one) {
-            Ok(true) if kept.contains(one) => {}
-            Ok(true) => remove_capability_from_bounding_set(one)?,
-            Ok(false) => {}
-            // The kernel knows no capability of this number, nor any above.
-            Err(Errno::INVAL) => break,
-            Err(err) => return Err(err.into()),
+        if kept.contains(one) {
+            continue;
+        }
+        match remove_capability_from_bounding_set(one) {
+            Ok(()) => {}
+            Err(err) => match capability_is_in_bounding_set(one) {
+                // The kernel knows no capability of this number, nor any above.
+                Err(Errno::INVAL) => break,
+                // What is not there need not be removed.
+                Ok(false) => {}
+                _ => return Err(err.into()),
+            },
         }
     }
     Ok(clear_ambient_capability_set()?)

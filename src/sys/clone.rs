@@ -1,4 +1,5 @@
-//! `clone3`, used like `fork`: neither `nix` nor `rustix` has it.
+//! `clone3`, used like `fork`, and `clone`, used like `vfork`: neither `nix` nor
+//! `rustix` has them.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -64,6 +65,40 @@ pub fn fork_alone(flags: i32, cgroup: Option<BorrowedFd<'_>>) -> io::Result<Side
     }
     // SAFETY: there is one thread, this one, so no other can begin one.
     unsafe { fork(flags, cgroup) }
+}
+
+/// Bytes of the stack of [`vfork`]'s child, which only makes system calls.
+const STACK: usize = 32 * 1024;
+
+/// Makes a process in the new namespaces that `flags` name, which runs `child` with
+/// `argument` on a stack of its own, but in this process's memory: nothing is copied,
+/// however much that is. This process goes on when the child has executed a program
+/// or ended. Returns the child's pid as this process sees it, and its pidfd.
+///
+/// # Safety
+///
+/// `child` may only make system calls, and never returns; it may write to what
+/// `argument` points to, and nothing else.
+pub unsafe fn vfork(
+    flags: i32,
+    child: extern "C" fn(*mut libc::c_void) -> i32,
+    argument: *mut libc::c_void,
+) -> io::Result<(i32, OwnedFd)> {
+    // u128 for the alignment.
+    let mut stack = Vec::<u128>::with_capacity(STACK / size_of::<u128>());
+    let mut pidfd: i32 = -1;
+    let flags = flags | libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
+    // SAFETY: the stack grows down from its aligned end, and outlives the child's use of
+    // this memory, since the call returns only after that; pidfd lives as long.
+    let pid = unsafe {
+        let top = stack.as_mut_ptr().add(stack.capacity()).cast();
+        libc::clone(child, top, flags, argument, &raw mut pidfd)
+    };
+    match pid {
+        -1 => Err(io::Error::last_os_error()),
+        // SAFETY: on success the kernel has put a new descriptor into pidfd.
+        pid => Ok((pid, unsafe { OwnedFd::from_raw_fd(pidfd) })),
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Processes, pinned by descriptors.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -61,7 +62,10 @@ pub fn inode(pidfd: impl AsFd) -> io::Result<Option<u64>> {
 
 /// When the process that has this pid now was started, in clock ticks since boot.
 pub fn start_time(pid: i32) -> io::Result<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // More than all fields up to that one can take: proc_pid_stat(5).
+    let mut stat = [0; 1024];
+    let length = File::open(format!("/proc/{pid}/stat"))?.read(&mut stat)?;
+    let stat = String::from_utf8_lossy(&stat[..length]);
     // The second field is the program's name, which may hold anything.
     let after_name = stat.rsplit_once(')').map(|(_, rest)| rest);
     let field = after_name.and_then(|rest| rest.split_ascii_whitespace().nth(19));

@@ -1,13 +1,10 @@
 //! Starting a program from a descriptor, with nothing of ours but what is named.
 
 use std::ffi::CString;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
-use rustix::pipe::{PipeFlags, pipe_with};
-
-use super::clone::{self, Side};
+use super::clone;
 use super::disposition;
 
 /// A program about to be started.
@@ -29,7 +26,7 @@ pub struct Spawn<'a> {
     pub keep: Vec<BorrowedFd<'a>>,
 }
 
-/// All that the child needs, ready before the fork.
+/// All that the child needs, ready before it is made.
 struct Prepared {
     program: RawFd,
     argv: Vec<*const libc::c_char>,
@@ -37,7 +34,8 @@ struct Prepared {
     stdout: RawFd,
     stderr: RawFd,
     keep: Vec<RawFd>,
-    failure: RawFd,
+    /// Why the program could not be executed; 0: it was.
+    errno: i32,
 }
 
 impl Spawn<'_> {
@@ -45,45 +43,37 @@ impl Spawn<'_> {
     /// at their default and none blocked. Returns its pid and pidfd once it is
     /// executed, or why it could not be.
     pub fn start(&self) -> io::Result<(i32, OwnedFd)> {
-        let (failures, failure) = pipe_with(PipeFlags::CLOEXEC)?;
         let mut argv: Vec<_> = self.args.iter().map(|arg| arg.as_ptr()).collect();
         argv.push(std::ptr::null());
-        let prepared = Prepared {
+        let mut prepared = Prepared {
             program: self.program.as_raw_fd(),
             argv,
             stdin: self.stdin.as_raw_fd(),
             stdout: self.stdout.as_raw_fd(),
             stderr: self.stderr.as_raw_fd(),
             keep: self.keep.iter().map(AsRawFd::as_raw_fd).collect(),
-            failure: failure.as_raw_fd(),
+            errno: 0,
         };
-        // SAFETY: the child makes system calls and nothing else, on what was
-        // made before; so other threads of this process, if there are any, may
-        // have been anywhere.
-        match unsafe { clone::fork(self.namespaces, None) }? {
-            // SAFETY: this is the child; argv's strings live in `self`.
-            Side::Child => unsafe { become_program(&prepared) },
-            Side::Parent { pid, pidfd } => {
-                drop(failure);
-                let mut errno = [0; 4];
-                match File::from(failures).read_exact(&mut errno) {
-                    Err(_) => Ok((pid, pidfd)),
-                    Ok(()) => {
-                        super::pidfd::wait(&pidfd)?;
-                        Err(io::Error::from_raw_os_error(i32::from_ne_bytes(errno)))
-                    }
-                }
+        let argument = &raw mut prepared;
+        // SAFETY: the child makes system calls on what was made before, and writes
+        // only to `prepared`, which nobody else uses meanwhile.
+        let (pid, pidfd) =
+            unsafe { clone::vfork(self.namespaces, become_program, argument.cast()) }?;
+        match prepared.errno {
+            0 => Ok((pid, pidfd)),
+            errno => {
+                super::pidfd::wait(&pidfd)?;
+                Err(io::Error::from_raw_os_error(errno))
             }
         }
     }
 }
 
-/// The child's side: never returns, and allocates nothing.
-///
-/// # Safety
-///
-/// To be called in a new child only; `argv` must be valid and end with null.
-unsafe fn become_program(p: &Prepared) -> ! {
+/// The child's side: never returns, and allocates nothing. It is given a [`Prepared`]
+/// whose `argv` ends with null.
+extern "C" fn become_program(prepared: *mut libc::c_void) -> i32 {
+    // SAFETY: it is what `start` passes, and `start` waits meanwhile.
+    let p = unsafe { &mut *prepared.cast::<Prepared>() };
     // SAFETY: plain system calls on integers, and on memory that `p` holds.
     unsafe {
         let succeeded = libc::setsid() != -1
@@ -113,8 +103,7 @@ unsafe fn become_program(p: &Prepared) -> ! {
                 libc::AT_EMPTY_PATH,
             );
         }
-        let errno = (*libc::__errno_location()).to_ne_bytes();
-        libc::write(p.failure, errno.as_ptr().cast(), errno.len());
+        p.errno = *libc::__errno_location();
         libc::_exit(127)
     }
 }
@@ -133,6 +122,8 @@ fn default_signals() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::File;
+    use std::io::Read;
     use std::os::fd::AsFd;
 
     /// Starts `/bin/sh -c script` and gives what it printed.

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -163,8 +162,7 @@ fn desired(load: &SandboxLoad) -> Desired {
     let daemons = processes.iter().filter(|p| p.kind == Kind::Daemon);
     let entries = daemons.map(|process| {
         let plans = process.plans.as_ref();
-        let plans = plans.map(|plans| plans.iter().cloned().map(Rc::new).collect());
-        (process.name.clone(), plans)
+        (process.name.clone(), plans.cloned())
     });
     Some(entries.collect::<BTreeMap<_, _>>())
 }

@@ -370,19 +370,27 @@ impl Records {
             Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(Found::Torn(name)),
             Err(err) => return Err(RecordsError::Io(path, err)),
         };
+        // Mostly it is a record of ours, and read only once.
+        let record = serde_json::from_slice::<Record>(&json);
+        if let Ok(record) = record
+            && record.version == VERSION
+            && record.boot_id == self.boot_id
+        {
+            return Ok(match record.plan.name == name {
+                true => Found::Record(Box::new(record)),
+                false => Found::Torn(name),
+            });
+        }
         let Ok(stamp) = serde_json::from_slice::<Stamp>(&json) else {
             return Ok(Found::Torn(name));
         };
         if stamp.boot_id.is_some_and(|boot| boot != self.boot_id) {
             return Ok(Found::OtherBoot(name));
         }
-        if stamp.version != u64::from(VERSION) {
-            return Err(RecordsError::Version(path, stamp.version));
+        match stamp.version == u64::from(VERSION) {
+            true => Ok(Found::Torn(name)),
+            false => Err(RecordsError::Version(path, stamp.version)),
         }
-        Ok(match serde_json::from_slice::<Record>(&json) {
-            Ok(record) if record.plan.name == name => Found::Record(Box::new(record)),
-            _ => Found::Torn(name),
-        })
     }
 }
 

@@ -192,7 +192,8 @@ fn scan(pid: i32, needles: &[&str]) -> Vec<bool> {
 }
 
 fn verify(stage: &Stage) -> (Option<i32>, String) {
-    let plan = lithos::sys::memfd::sealed("plan", stage.plan.to_string().as_bytes()).unwrap();
+    let secrets = json!([stage.plan["secrets"]]).to_string();
+    let plan = lithos::sys::memfd::sealed("secrets", secrets.as_bytes()).unwrap();
     rustix::io::fcntl_setfd(&plan, rustix::io::FdFlags::empty()).unwrap();
     let number = plan.as_raw_fd().to_string();
     let _lock = EXEC.lock();
@@ -220,7 +221,7 @@ fn verify_tells_which_secrets_do_not_open_and_nothing_else() {
     let (status, printed) = verify(&bad);
     assert_eq!(status, Some(1));
     let line: Value = serde_json::from_str(&printed).unwrap();
-    assert_eq!(line["variable"], "B");
+    assert_eq!((&line["plan"], &line["variable"]), (&json!(0), &json!("B")));
     assert!(line["error"].as_str().unwrap().contains("key-mismatch"));
     assert!(!printed.contains(PLAINTEXT) && !printed.contains("hunter2"));
 }

@@ -4,6 +4,11 @@
 
 use std::process::ExitCode;
 
+/// musl's own allocator maps and unmaps for every few blocks.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 fn main() -> ExitCode {
     lithos_crypt::program::main()
 }

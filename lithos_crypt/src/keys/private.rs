@@ -30,7 +30,8 @@ impl PrivateKey {
     /// The X25519 key as libsodium's `crypto_sign_ed25519_sk_to_curve25519`
     /// derives it: the first half of SHA-512 of the seed, clamped when used.
     fn from_ed25519(pair: &ssh_key::private::Ed25519Keypair, comment: &str) -> Option<PrivateKey> {
-        let public = PublicKey::from_ed25519(&pair.public.0, comment).ok()?;
+        // `ssh-key` has derived the public half from the private one, and compared.
+        let public = PublicKey::of_private(&pair.public.0, comment)?;
         let mut hash = Sha512::digest(pair.private.as_ref());
         let mut x25519 = Box::new(Zeroizing::new([0; 32]));
         x25519.copy_from_slice(&hash[..32]);

@@ -1,7 +1,8 @@
 //! Public keys: what secrets are sealed to.
 
 use curve25519_dalek::MontgomeryPoint;
-use curve25519_dalek::edwards::CompressedEdwardsY;
+use curve25519_dalek::Scalar;
+use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};
 use zeroize::Zeroizing;
 
 use super::wire::presentable_type;
@@ -79,15 +80,26 @@ impl PublicKey {
     pub(super) fn from_ed25519(bytes: &[u8; 32], comment: &str) -> Result<PublicKey, KeyError> {
         let encoded = CompressedEdwardsY(*bytes);
         let point = encoded.decompress().ok_or(KeyError::UnsafePoint)?;
-        if point.is_small_order() || !point.is_torsion_free() || point.compress() != encoded {
+        if point.is_small_order() || !is_torsion_free(&point) || point.compress() != encoded {
             return Err(KeyError::UnsafePoint);
         }
-        Ok(PublicKey {
+        Ok(Self::of_point(&point, bytes, comment))
+    }
+
+    /// The key of these 32 bytes, which are known to be the public half of a private key:
+    /// a multiple of the base point, in its canonical encoding.
+    pub(super) fn of_private(bytes: &[u8; 32], comment: &str) -> Option<PublicKey> {
+        let point = CompressedEdwardsY(*bytes).decompress()?;
+        Some(Self::of_point(&point, bytes, comment))
+    }
+
+    fn of_point(point: &EdwardsPoint, bytes: &[u8; 32], comment: &str) -> PublicKey {
+        PublicKey {
             hash: ShortHash::of(bytes),
             ed25519: *bytes,
             x25519: point.to_montgomery(),
             comment: comment.to_owned(),
-        })
+        }
     }
 
     /// The short hash of the raw Ed25519 key: the key column of its tokens.
@@ -128,6 +140,16 @@ impl PublicKey {
             sealed_box::seal(&self.x25519, &ephemeral, &plaintext),
         ))
     }
+}
+
+/// Whether the point is in the main subgroup: whether the group's order times it is
+/// zero. The library's own check takes time that does not depend on the point, which is
+/// twice as long; public keys are public.
+fn is_torsion_free(point: &EdwardsPoint) -> bool {
+    let order_less_one = -Scalar::ONE;
+    let product =
+        EdwardsPoint::vartime_double_scalar_mul_basepoint(&order_less_one, point, &Scalar::ZERO);
+    product == -point
 }
 
 #[cfg(test)]

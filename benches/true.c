@@ -1,0 +1,5 @@
+/* A static program that only exits. */
+int main(void)
+{
+	return 0;
+}
