@@ -16,7 +16,7 @@ use std::io::Read;
 use std::net::{IpAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 
-use lithos_crypt::{PublicKey, ShortHash};
+use lithos_crypt::{Day, PublicKey, ShortHash};
 use rustix::fs::{Access, CWD, FileType, Mode, OFlags, fstat, open};
 use rustix::io::Errno;
 
@@ -77,6 +77,8 @@ pub struct Facts {
     pub bridge: Option<Vec<IpAddr>>,
     /// The most open files that the kernel allows a process, if that is known.
     pub open_files_max: Option<u64>,
+    /// The current day.
+    pub today: Day,
 }
 
 /// What was found about one mount.
@@ -212,6 +214,7 @@ pub fn answer(questions: &Questions) -> Facts {
         public_host: questions.public_host.then(public_host).flatten(),
         bridge: questions.bridge.as_deref().and_then(bridge_addresses),
         open_files_max: open_files_max(),
+        today: Day::today(),
     }
 }
 

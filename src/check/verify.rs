@@ -43,7 +43,7 @@ quick_error! {
 /// A secret that does not open: a line of what `lithos_knot --verify` prints.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Refused {
-    /// Which variable.
+    /// Which variable, or the path of which file.
     pub variable: String,
     /// Why; never holds a value.
     pub error: String,
@@ -123,11 +123,15 @@ pub fn verify(knot: &Path, plan: &Plan) -> Result<Vec<Refused>, VerifyError> {
 }
 
 fn refused_problem(sandbox: &Name, process: &ProcessLoad, refused: &Refused) -> Problem {
-    let steps = ["secret-environ", &refused.variable].map(Into::into);
+    let section = match refused.variable.starts_with('/') {
+        true => "secret-files",
+        false => "secret-environ",
+    };
+    let steps = [section, &refused.variable].map(Into::into);
     Problem {
         place: Place::Value(steps.into()),
         message: format!(
-            "the secret `{}` does not open: {}",
+            "the secret `{}` cannot be delivered: {}",
             refused.variable, refused.error
         ),
         ..about(sandbox, process)

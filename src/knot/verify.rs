@@ -46,12 +46,15 @@ fn tell(plan: &Plan, failure: &Failure) {
     match failure {
         Failure::Secrets(refused) => {
             for refused in refused {
-                line(&refused.variable, &refused.to_string());
+                line(&refused.name, &refused.to_string());
             }
         }
         _ => {
             for variable in plan.secrets.environ.keys() {
                 line(variable, &failure.to_string());
+            }
+            for file in &plan.secrets.files {
+                line(&file.path.display().to_string(), &failure.to_string());
             }
         }
     }

@@ -38,7 +38,7 @@ fn tokens_are_opened_where_the_private_key_can_be_read() {
     let (label, sealed) = token.rsplit_once(':').unwrap();
     let first = if sealed.starts_with('A') { 'B' } else { 'A' };
     secret(&stage, &format!("{label}:{first}{}", &sealed[1..]));
-    stage.refused("the secret `PASSWORD` does not open");
+    stage.refused("the secret `PASSWORD` cannot be delivered");
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn a_list_needs_one_token_that_opens() {
     stage.container(&format!(
         "secret-environ: {{ PASSWORD: ['{other}', '{other}'] }}\n"
     ));
-    stage.refused("the secret `PASSWORD` does not open");
+    stage.refused("the secret `PASSWORD` cannot be delivered");
 }
 
 #[test]

@@ -25,6 +25,7 @@ mod output;
 mod real_programs;
 mod recovery;
 mod reload;
+mod secret_files;
 mod secrets;
 mod service;
 mod signals;

@@ -9,7 +9,6 @@
 mod check;
 mod check_key;
 mod command_line;
-mod date;
 mod decrypt;
 mod diff;
 mod doubts;
