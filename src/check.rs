@@ -17,7 +17,6 @@ pub mod verify;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::rc::Rc;
 
 use clap::Parser;
 use serde_json::json;
@@ -26,11 +25,10 @@ use crate::cause::Cause;
 use crate::changes::{self, Foretold};
 use crate::config::container::{read_container, read_secrets_file};
 use crate::config::file;
-use crate::load::{self, Home, SandboxLoad};
+use crate::load::{self, Home, ProcessLoad, SandboxLoad};
 use crate::master_option::MasterOption;
 use crate::name::{Name, NameError};
 use crate::problem::{Problem, Severity, in_colour};
-use crate::resolve::plan::Plan;
 use crate::resolve::{self, Doc, paths};
 use crate::tree::records;
 
@@ -293,8 +291,11 @@ fn show(options: &Options, findings: &Findings) -> io::Result<()> {
     if options.json {
         return writeln!(out, "{}", to_json(options, findings)).and_then(|()| out.flush());
     }
-    for plans in explained(options, findings) {
-        explain::process(&mut out, plans)?;
+    for process in explained(options, findings) {
+        let plans = process.plans.as_deref().unwrap_or_default();
+        let template = process.template.as_ref();
+        let origins = template.map(|template| template.origins().clone());
+        explain::process(&mut out, plans, &origins.unwrap_or_default())?;
     }
     for line in &findings.foretold {
         writeln!(out, "{line}")?;
@@ -315,11 +316,11 @@ fn show(options: &Options, findings: &Findings) -> io::Result<()> {
     out.flush()
 }
 
-/// The processes that are to be explained: the plans of each.
+/// The processes that are to be explained, and have plans.
 fn explained<'a>(
     options: &'a Options,
     findings: &'a Findings,
-) -> impl Iterator<Item = &'a [Rc<Plan>]> {
+) -> impl Iterator<Item = &'a ProcessLoad> {
     let asked = move |sandbox: &Name, process: &Name| match &options.explain {
         None => false,
         Some(None) => true,
@@ -331,7 +332,7 @@ fn explained<'a>(
         let processes = sandbox.processes.iter().flatten();
         processes
             .filter(move |process| asked(&sandbox.name, &process.name))
-            .filter_map(|process| process.plans.as_deref())
+            .filter(|process| process.plans.is_some())
     })
 }
 
@@ -375,7 +376,10 @@ fn to_json(options: &Options, findings: &Findings) -> serde_json::Value {
         "problems": problems.collect::<Vec<_>>(),
     });
     if options.explain.is_some() {
-        let plans: Vec<_> = explained(options, findings).flatten().collect();
+        let plans: Vec<_> = explained(options, findings)
+            .filter_map(|process| process.plans.as_ref())
+            .flatten()
+            .collect();
         result["plans"] = json!(plans);
     }
     if options.diff {

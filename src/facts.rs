@@ -17,7 +17,7 @@ use std::net::{IpAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use lithos_crypt::{PublicKey, ShortHash};
+use lithos_crypt::{Day, PublicKey, ShortHash};
 use rustix::fs::{Access, CWD, FileType, Mode, OFlags, fstat, open};
 use rustix::io::Errno;
 
@@ -78,6 +78,8 @@ pub struct Facts {
     pub bridge: Option<Vec<IpAddr>>,
     /// The most open files that the kernel allows a process, if that is known.
     pub open_files_max: Option<u64>,
+    /// The current day.
+    pub today: Day,
 }
 
 /// What was found about one mount.
@@ -236,6 +238,7 @@ fn answer(questions: &Questions, known: &mut BTreeMap<PathBuf, KeyFile>) -> Fact
         public_host: questions.public_host.then(public_host).flatten(),
         bridge: questions.bridge.as_deref().and_then(bridge_addresses),
         open_files_max: open_files_max(),
+        today: Day::today(),
     }
 }
 

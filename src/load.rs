@@ -9,11 +9,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::cause::Cause;
-use crate::config::container::{Container, SecretMap, read_container, read_secrets_file};
+use crate::config::container::{Container, read_container, read_secrets_file};
 use crate::config::file;
 use crate::config::master::read_master;
 use crate::config::process::{Kind, Process, read_processes};
 use crate::config::sandbox::{Sandbox, read_sandbox};
+use crate::config::secret::SecretMap;
 use crate::config::units::LogLevel;
 use crate::facts::Answers;
 use crate::facts::image::open_in_image;

@@ -43,6 +43,7 @@
 #![recursion_limit = "512"] // long error enums of quick-error
 
 pub mod cause;
+mod date;
 pub mod document;
 mod guessing;
 mod keys;
@@ -51,11 +52,13 @@ mod open;
 mod open_error;
 pub mod program;
 mod sealed_box;
+mod secret_type;
 mod secrets;
 mod short_hash;
 mod stack;
 mod token;
 
+pub use date::Day;
 pub use guessing::{SAFE_GUESS_BITS, guess_bits};
 pub use keys::{
     KeyError, NewKey, PrivateKey, PublicKey, SealError, read_private_keys, read_private_keys_with,
@@ -63,6 +66,7 @@ pub use keys::{
 pub use namespace::{Namespace, NamespaceError};
 pub use open::{Allowed, Delivery, Secret, open_first};
 pub use open_error::{FoundNamespace, OpenError, Refusal};
+pub use secret_type::SecretType;
 pub use secrets::{Secrets, SecretsError};
 pub use short_hash::{ShortHash, ShortHashError};
 pub use token::{Label, Token};

@@ -5,25 +5,31 @@
 
 mod confinement;
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::rc::Rc;
 
 use lithos_crypt::Token;
 
 use crate::config::process::Kind;
+use crate::config::secret::Transform;
 use crate::config::units::IdMap;
 use crate::resolve::paths;
 use crate::resolve::plan::{
-    EnvValue, MASKED_IN_PROC, MASKED_IN_SYS, MountSource, Network, Plan, READONLY_IN_PROC, Socket,
+    Content, EnvValue, MASKED_IN_PROC, MASKED_IN_SYS, MountSource, Network, Owner, Piece, Plan,
+    READONLY_IN_PROC, Sealed, Socket,
 };
 
+/// Where each secret comes from, by its name in the plan.
+pub type Origins = BTreeMap<String, String>;
+
 /// Explains one process: its first container, and how the others differ.
-pub fn process(out: &mut dyn Write, plans: &[Rc<Plan>]) -> io::Result<()> {
+pub fn process(out: &mut dyn Write, plans: &[Rc<Plan>], origins: &Origins) -> io::Result<()> {
     let Some(plan) = plans.first() else {
         return Ok(());
     };
     writeln!(out, "{}", title(plan, plans.len()))?;
-    let rows = rows(plan, plans);
+    let rows = rows(plan, plans, origins);
     let width = rows
         .iter()
         .map(|(key, _)| key.chars().count())
@@ -64,7 +70,7 @@ fn title(plan: &Plan, containers: usize) -> String {
 
 type Row = (&'static str, String);
 
-fn rows(plan: &Plan, plans: &[Rc<Plan>]) -> Vec<Row> {
+fn rows(plan: &Plan, plans: &[Rc<Plan>], origins: &Origins) -> Vec<Row> {
     let mut rows = vec![
         ("image", plan.image.display().to_string()),
         ("config", plan.config.display().to_string()),
@@ -77,7 +83,7 @@ fn rows(plan: &Plan, plans: &[Rc<Plan>]) -> Vec<Row> {
     rows.extend(mounts(plan));
     let environ = plan.process.environ.iter();
     rows.extend(environ.map(|(name, value)| ("variable", variable(name, value))));
-    rows.extend(secrets(plan));
+    rows.extend(secrets(plan, origins));
     rows.extend(limits(plan));
     rows.extend(
         plan.sockets
@@ -203,6 +209,7 @@ fn mounted(what: &MountSource) -> String {
             )
         }
         MountSource::Tmpfs { size, mode } => format!("tmpfs of {}, {mode:04o}", bytes(*size)),
+        MountSource::Secrets => "files with secrets, read-only".to_owned(),
         MountSource::Statedir { below, owner } => format!(
             "/{} of the state directory, {:04o}, {}:{}",
             below.display(),
@@ -220,21 +227,29 @@ fn variable(name: &str, value: &EnvValue) -> String {
     }
 }
 
-fn secrets(plan: &Plan) -> Vec<Row> {
+fn secrets(plan: &Plan, origins: &Origins) -> Vec<Row> {
     let mut rows = Vec::new();
-    for (name, tokens) in &plan.secrets.environ {
-        for token in tokens {
-            let label = match token.parse::<Token>() {
-                Ok(token) => token.label().to_string(),
-                Err(_) => "…".to_owned(),
-            };
-            rows.push((
-                "secret",
-                format!("{name}  {label} (key, namespace, secret)"),
-            ));
+    for (name, sealed) in &plan.secrets.environ {
+        rows.extend(secret(name, sealed, &from(name, origins)));
+    }
+    for file in &plan.secrets.files {
+        let path = file.path.display().to_string();
+        let Owner { mode, uid, gid } = file.owner;
+        let origin = from(&path, origins);
+        let more = format!("{origin}, a file, {mode:04o}, {uid}:{gid} on the host");
+        match &file.content {
+            Content::Secret(sealed) => rows.extend(secret(&path, sealed, &more)),
+            Content::Template(pieces) => {
+                rows.push(("secret", format!("{path}  a template{more}")));
+                for piece in pieces {
+                    if let Piece::Secret { name, sealed } = piece {
+                        rows.extend(secret(name, sealed, &format!(", within {path}")));
+                    }
+                }
+            }
         }
     }
-    if !plan.secrets.is_empty() {
+    if !rows.is_empty() {
         let files = plan.secrets.key_files.iter();
         rows.extend(files.map(|file| ("opened with", file.display().to_string())));
         let namespaces = plan.secrets.namespaces.iter().map(|name| match &**name {
@@ -244,6 +259,29 @@ fn secrets(plan: &Plan) -> Vec<Row> {
         rows.push(("namespaces", namespaces.collect::<Vec<_>>().join(", ")));
     }
     rows
+}
+
+fn from(name: &str, origins: &Origins) -> String {
+    let origin = origins.get(name);
+    origin.map_or(String::new(), |origin| format!(", from {origin}"))
+}
+
+/// A row for each of its tokens.
+fn secret(name: &str, sealed: &Sealed, more: &str) -> Vec<Row> {
+    let made = match &sealed.transform {
+        None => String::new(),
+        Some(Transform::Yescrypt) => ", hashed by yescrypt".to_owned(),
+        Some(Transform::Dotenv(names)) => format!(", as {}", names.join(" ")),
+    };
+    let row = |text: &String| {
+        let label = match text.parse::<Token>() {
+            Ok(token) => token.label().to_string(),
+            Err(_) => "…".to_owned(),
+        };
+        let text = format!("{name}  {label} (key, namespace, secret){made}{more}");
+        ("secret", text)
+    };
+    sealed.tokens.iter().map(row).collect()
 }
 
 fn limits(plan: &Plan) -> Vec<Row> {

@@ -47,7 +47,7 @@ quick_error! {
 pub struct Refused {
     /// Of which of the plans.
     pub plan: usize,
-    /// Which variable.
+    /// Which variable, or the path of which file.
     pub variable: String,
     /// Why; never holds a value.
     pub error: String,
@@ -70,7 +70,9 @@ pub(crate) fn sandbox(load: &mut SandboxLoad) {
     // Many processes, and all instances of one, have the same secrets.
     let (mut distinct, mut known, mut numbers) = (Vec::new(), HashMap::new(), Vec::new());
     for secrets in processes.iter().filter_map(|process| secrets(process)) {
-        numbers.push(*known.entry(secrets).or_insert_with(|| {
+        // Not by `==`, which does not tell what is sealed anew from what it was.
+        let whole = serde_json::to_vec(secrets).unwrap_or_default();
+        numbers.push(*known.entry(whole).or_insert_with(|| {
             distinct.push(secrets);
             distinct.len() - 1
         }));
@@ -145,11 +147,15 @@ pub fn verify(knot: &Path, secrets: &[&Secrets]) -> Result<Vec<Refused>, VerifyE
 }
 
 fn refused_problem(sandbox: &Name, process: &ProcessLoad, refused: &Refused) -> Problem {
-    let steps = ["secret-environ", &refused.variable].map(Into::into);
+    let section = match refused.variable.starts_with('/') {
+        true => "secret-files",
+        false => "secret-environ",
+    };
+    let steps = [section, &refused.variable].map(Into::into);
     Problem {
         place: Place::Value(steps.into()),
         message: format!(
-            "the secret `{}` does not open: {}",
+            "the secret `{}` cannot be delivered: {}",
             refused.variable, refused.error
         ),
         ..about(sandbox, process)

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::secret::{SecretFiles, SecretMap, SecretTemplates};
 use super::units::{Cores, IdMap};
 use crate::problem::{Problem, Source};
 
@@ -22,7 +23,7 @@ pub fn read_container(source: &Arc<Source>) -> (Option<Container>, Vec<Problem>)
 /// Reads a secrets file, whose [`Source`] must be marked as secret; none if
 /// there is any problem.
 pub fn read_secrets_file(source: &Arc<Source>) -> (Option<SecretMap>, Vec<Problem>) {
-    super::reader::whole(source, reading::secrets)
+    super::reader::whole(source, super::secret::variables)
 }
 
 /// A container config, as written. `metadata` is not looked at.
@@ -36,10 +37,16 @@ pub struct Container {
     pub arguments: Vec<String>,
     /// The environment; variables not replaced.
     pub environ: BTreeMap<String, String>,
-    /// Variable → tokens, the first that opens wins.
+    /// Variable → secret.
     pub secret_environ: SecretMap,
     /// A YAML file with such a map, relative to this config's directory.
     pub secret_environ_file: Option<PathBuf>,
+    /// Files with a secret each.
+    pub secret_files: SecretFiles,
+    /// Files with secrets in the midst.
+    pub secret_templates: SecretTemplates,
+    /// Without what the sandbox has for every container.
+    pub no_default_secrets: bool,
     /// Working directory.
     pub workdir: PathBuf,
     /// None: the sandbox's default.
@@ -98,21 +105,6 @@ impl Container {
     pub const KILL_TIMEOUT: Duration = Duration::from_secs(5);
     /// The default of `size` of a tmpfs.
     pub const TMPFS_SIZE: u64 = 100 << 20;
-}
-
-/// Variable → the texts given for it: tokens, if all is well.
-///
-/// They are not parsed yet: a text that is no token may be a plaintext that
-/// someone forgot to seal, so nothing prints them.
-#[derive(Clone, PartialEq, Eq, Default)]
-pub struct SecretMap(pub BTreeMap<String, Vec<String>>);
-
-impl std::fmt::Debug for SecretMap {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_map()
-            .entries(self.0.keys().map(|name| (name, "…")))
-            .finish()
-    }
 }
 
 /// What a container config may be run as.

@@ -17,6 +17,7 @@ mod node;
 pub mod process;
 mod reader;
 pub mod sandbox;
+pub mod secret;
 pub mod units;
 mod values;
 

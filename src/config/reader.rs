@@ -411,6 +411,20 @@ impl<'a> Map<'a> {
         }
     }
 
+    /// Refuses the keys that nobody asked for, without their names, which may be
+    /// secrets: `{hunter2}` is a mapping.
+    pub fn finish_unnamed(self) {
+        for (value, asked) in &self.entries {
+            let (false, Some(Step::Key(written))) = (asked, value.steps.last()) else {
+                continue;
+            };
+            let known = closest(written, self.known.iter().copied());
+            let hint = known.map(|known| format!("did you mean `{known}`?"));
+            let message = format!("unknown key; known are {}", self.known.join(", "));
+            value.refuse_key::<()>(message, hint.as_deref());
+        }
+    }
+
     /// Refuses the keys that nobody asked for.
     pub fn finish(self) {
         for (value, asked) in &self.entries {

@@ -11,6 +11,7 @@ use lithos_crypt::Namespace;
 use super::confinement::{Confinement, confinement};
 use super::ip_network::IpNetwork;
 use super::reader::{self, Value};
+use super::secret::{self, DefaultSecrets};
 use super::units::{Cores, IdMap, LogLevel, Range};
 use super::values::{
     absolute, absolute_key, address, boolean, cores, duration, id, id_maps, id_ranges, integer,
@@ -74,6 +75,8 @@ pub struct Sandbox {
     pub secrets_private_key: Vec<PathBuf>,
     /// What a process config's `extra-secrets-namespaces` may add.
     pub allow_extra_secrets_namespaces: Vec<Namespace>,
+    /// What every container gets that does not opt out.
+    pub default_secrets: DefaultSecrets,
     /// Namespaces whose secrets containers may read.
     pub secrets_namespaces: Vec<Namespace>,
 }
@@ -155,6 +158,7 @@ impl Default for Sandbox {
             bridged_network: None,
             secrets_private_key: Vec::new(),
             allow_extra_secrets_namespaces: Vec::new(),
+            default_secrets: DefaultSecrets::default(),
             secrets_namespaces: vec!["".parse().expect("the empty namespace is valid")],
         }
     }
@@ -198,6 +202,7 @@ fn sandbox(root: &Value<'_>) -> Option<Sandbox> {
             Vec::new(),
             namespaces,
         ),
+        default_secrets: map.or("default-secrets", default.default_secrets, secret::defaults),
         secrets_namespaces: map.or("secrets-namespaces", default.secrets_namespaces, namespaces),
     };
     let id_map = map.find("uid-map").or(map.find("gid-map"));

@@ -244,6 +244,15 @@ pub(super) fn below(value: &Value<'_>) -> Option<PathBuf> {
     }
 }
 
+/// Why this is no relative path, written plainly, to a file.
+pub(super) fn not_below(written: &str) -> Option<&'static str> {
+    let strange = |part| matches!(part, "" | "." | "..");
+    match written.split('/').any(strange) {
+        true => Some("a file's path holds no `.`, `..` and empty parts"),
+        false => too_long(written),
+    }
+}
+
 /// A path that an image's name is made of: relative, each component a name.
 pub(super) fn components(value: &Value<'_>) -> Option<PathBuf> {
     let written = value.scalar("an image's name")?;

@@ -88,7 +88,9 @@ impl View {
         let target = self.look(&planned.target);
         let (content, host, base) = content(planned.what.as_ref());
         let is_directory = matches!(&target.seen, Seen::Found(f) if f.kind == Kind::Directory);
-        let known = is_directory || matches!(target.seen, Seen::Unknown(_));
+        // The knot makes this one where it can.
+        let made = planned.what == Some(MountSource::Secrets) && target.seen == Seen::Missing;
+        let known = is_directory || made || matches!(target.seen, Seen::Unknown(_));
         self.mounts.push(Mounted {
             at: known.then(|| target.path.clone()),
             content,
@@ -246,6 +248,7 @@ fn content(what: Option<&MountSource>) -> (Content, Option<Seen>, bool) {
         }
         Some(MountSource::Tmpfs { mode, .. }) => (Content::Empty(made(*mode, 0, 0)), None, true),
         Some(MountSource::Statedir { owner, .. }) => (empty(owner), None, true),
+        Some(MountSource::Secrets) => (Content::Empty(made(0o755, 0, 0)), None, true),
         Some(MountSource::PrivateDev) => (Content::Dev, None, true),
         Some(MountSource::Proc | MountSource::Sys | MountSource::CgroupView) | None => {
             (Content::Unknown, None, true)

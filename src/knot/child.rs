@@ -68,13 +68,24 @@ fn become_process(start: &Start<'_>) -> Result<Infallible, Failure> {
         // Best effort: without the right to, secrets may reach the swap of a
         // machine whose memory runs out just now.
         let _ = memory::lock_all(getrlimit(Resource::Memlock).current.is_none());
-        environment::add_secrets(&mut variables, start.keys.open_secrets(&plan.secrets)?)?;
+        let files = start.secret_files.iter().zip(&plan.secrets.files);
+        let opened = start.keys.open_secrets(&plan.secrets)?;
+        environment::add_secrets(&mut variables, opened.environ)?;
+        for ((fd, file), content) in files.zip(opened.files) {
+            fill(fd, &content).cannot_at("write the secret", &file.path)?;
+        }
     }
     let variables = variables.into_values().collect::<Vec<_>>();
     descriptor::close_all_on_exec().cannot("close", "what is not the process's")?;
     descriptor::place(descriptors).cannot("place", "the file descriptors")?;
     confine::limit(&plan.limits, start.memlock).cannot("set", "the resource limits")?;
     executable.execute(&arguments, &variables)
+}
+
+/// The kernel has seen to the file's owner and mode; its mount is read-only, but
+/// not where it was opened from.
+fn fill(file: &OwnedFd, content: &[u8]) -> io::Result<()> {
+    File::from(file.try_clone()?).write_all(content)
 }
 
 /// Every descriptor of the process and its number.

@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 
-use lithos_crypt::Secret;
-
 use super::failure::Failure;
+use super::secrets::Bytes;
 use crate::resolve::plan::{EnvValue, Plan, Process, Socket};
 
 /// Variables by name, each as the `NAME=value` that an exec takes.
@@ -63,10 +62,10 @@ fn activated(sockets: &[Socket]) -> Vec<&str> {
 /// Adds the opened secrets.
 pub fn add_secrets(
     variables: &mut Variables,
-    secrets: BTreeMap<String, Secret>,
+    secrets: Vec<(String, Bytes)>,
 ) -> Result<(), Failure> {
     for (name, secret) in &secrets {
-        add(variables, name, secret.expose())?;
+        add(variables, name, secret)?;
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use lithos_crypt::{KeyError, Refusal};
 use quick_error::quick_error;
 
+use super::transform::ValueError;
 use crate::bridge::BridgeError;
 use crate::cause::Cause;
 use crate::confinement::landlock::LandlockError;
@@ -91,7 +92,7 @@ quick_error! {
             display("cannot use the private key file {}: {}", path.display(), cause)
             source(cause)
         }
-        /// Variables whose secrets do not open, each with every token's own outcome.
+        /// Secrets that cannot be delivered, each with every token's own outcome.
         Secrets(refused: Vec<Refused>) {
             display("{}", Lines(refused))
         }
@@ -118,13 +119,22 @@ quick_error! {
     }
 }
 
-/// A variable whose secret does not open.
+/// A secret that cannot be delivered.
 #[derive(Debug)]
 pub struct Refused {
-    /// The environment variable.
-    pub variable: String,
+    /// What it is called: a variable, or a file's path.
+    pub name: String,
+    /// Why.
+    pub fault: Fault,
+}
+
+/// Why a secret cannot be delivered.
+#[derive(Debug)]
+pub enum Fault {
     /// Every token's own outcome, in their order.
-    pub refusals: Vec<Refusal>,
+    Tokens(Vec<Refusal>),
+    /// It opens, but its value is not what it must be.
+    Value(ValueError),
 }
 
 impl Failure {
@@ -249,21 +259,26 @@ impl fmt::Display for Lines<'_> {
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let attempted = match self.fault {
+            Fault::Tokens(_) => "open",
+            Fault::Value(_) => "use",
+        };
         write!(
             f,
-            "cannot open the secret {}: {}",
-            self.variable,
-            Outcomes(self)
+            "cannot {attempted} the secret {}: {}",
+            self.name, self.fault
         )
     }
 }
 
-/// Every token's own outcome, in their order.
-pub struct Outcomes<'a>(pub &'a Refused);
-
-impl fmt::Display for Outcomes<'_> {
+/// Of tokens, every one's own outcome, in their order.
+impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.refusals.as_slice() {
+        let refusals = match self {
+            Fault::Tokens(refusals) => refusals.as_slice(),
+            Fault::Value(fault) => return write!(f, "{fault}"),
+        };
+        match refusals {
             [] => f.write_str("there is no token"),
             [first, rest @ ..] => {
                 write!(f, "{first}")?;

@@ -129,6 +129,7 @@ fn enter(given: Given, signals: &Signals, notices: &mut Notices) -> Result<(), F
     let start = Start {
         plan: &plan,
         keys,
+        secret_files: Vec::new(),
         confinement: super::confine(&plan, &stdio)?,
         stdio,
         sockets: &[],

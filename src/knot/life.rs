@@ -61,7 +61,7 @@ pub fn once(
 /// Runs the process until the knot is told to stop. What the process has left
 /// behind in the container stays, its own children included.
 pub fn again_and_again(
-    start: &Start<'_>,
+    mut start: Start<'_>,
     signals: &Signals,
     notices: &mut Notices,
 ) -> Result<(), Failure> {
@@ -73,8 +73,10 @@ pub fn again_and_again(
         let process = start.process(signals)?;
         notices.started(process, start.confinement.landlock());
         if history.starts == 0 {
+            // Nobody writes them a second time.
+            start.secret_files.clear();
             let granted = start.confinement.granted_by_host();
-            give_up_all_but(to_start_in(start) | granted, granted)?;
+            give_up_all_but(to_start_in(&start) | granted, granted)?;
         }
         history.starts += 1;
         let awaited = Awaited {

@@ -25,6 +25,7 @@ mod secrets;
 mod signals;
 mod sockets;
 mod terminal;
+mod transform;
 mod verify;
 
 use std::io;
@@ -161,7 +162,7 @@ fn contain(given: Container, signals: &Signals, notices: &mut Notices) -> Result
     let host_proc = mount::open_directory(Path::new("/proc")).cannot("open", "/proc")?;
     bridge::enter(&plan.network, host_proc).map_err(Failure::Network)?;
     let sockets = sockets::complete(&plan, given.sockets)?;
-    let proc = filesystem::enter(&plan, &cgroup)?;
+    let (proc, secret_files) = filesystem::enter(&plan, &cgroup)?;
     let terminal = given
         .terminal
         .map(|wanted| Terminal::make(wanted, &plan.ids));
@@ -181,6 +182,7 @@ fn contain(given: Container, signals: &Signals, notices: &mut Notices) -> Result
         plan: &plan,
         confinement: confine(&plan, &stdio)?,
         keys,
+        secret_files,
         stdio,
         sockets: &sockets,
         terminal,
@@ -191,7 +193,7 @@ fn contain(given: Container, signals: &Signals, notices: &mut Notices) -> Result
     };
     match plan.kind {
         Kind::Daemon if plan.supervision.restart_process_only => {
-            life::again_and_again(&start, signals, notices)
+            life::again_and_again(start, signals, notices)
         }
         _ => life::once(start, caller, signals, notices),
     }

@@ -35,6 +35,8 @@ pub struct Start<'a> {
     pub confinement: Confinement,
     /// The key files, read by the process itself.
     pub keys: KeyFiles,
+    /// The files of the plan's secrets, to be filled; none if they are.
+    pub secret_files: Vec<OwnedFd>,
     /// The stdio log.
     pub stdio: OwnedFd,
     /// The plan's sockets, in its order.

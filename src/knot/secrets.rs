@@ -5,21 +5,25 @@
 //! `--verify`, which holds nothing else and ends at once). Nothing here prints
 //! what was read.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use lithos_crypt::{Delivery, Namespace, PrivateKey, Secret, open_first, read_private_keys};
+use lithos_crypt::{Delivery, Namespace, PrivateKey, open_first, read_private_keys};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use zeroize::Zeroizing;
 
-use super::failure::{Attempt, Failure, Refused};
-use crate::resolve::plan::Secrets;
+use super::failure::{Attempt, Failure, Fault, Refused};
+use super::transform;
+use crate::config::secret::Transform;
+use crate::resolve::plan::{Content, Piece, Sealed, SecretFile, Secrets};
 
 /// The longest key file that is read, in bytes.
 const LONGEST: u64 = 1 << 20;
+
+/// A value of a secret.
+pub type Bytes = Zeroizing<Vec<u8>>;
 
 /// The private key files, open and not yet read.
 pub struct KeyFiles(Vec<(PathBuf, File)>);
@@ -36,9 +40,9 @@ impl KeyFiles {
         Ok(Self(files.collect::<Result<_, Failure>>()?))
     }
 
-    /// Opens every secret, or tells of every one that does not open. The
+    /// Opens every secret, or tells of every one that cannot be delivered. The
     /// private keys are wiped before this returns.
-    pub fn open_secrets(&self, secrets: &Secrets) -> Result<BTreeMap<String, Secret>, Failure> {
+    pub fn open_secrets(&self, secrets: &Secrets) -> Result<Opened, Failure> {
         open_with(&self.read()?, secrets)
     }
 
@@ -57,25 +61,124 @@ impl KeyFiles {
     }
 }
 
-/// Opens every secret with these keys, or tells of every one that does not open.
-pub fn open_with(
-    keys: &[PrivateKey],
-    secrets: &Secrets,
-) -> Result<BTreeMap<String, Secret>, Failure> {
+/// Opens every secret with these keys, or tells of every one that cannot be delivered.
+pub fn open_with(keys: &[PrivateKey], secrets: &Secrets) -> Result<Opened, Failure> {
     let namespaces = namespaces(secrets)?;
-    let (mut opened, mut refused) = (BTreeMap::new(), Vec::new());
-    for (variable, tokens) in &secrets.environ {
-        match open_first(tokens, keys, &namespaces, Delivery::Env) {
-            Ok(secret) => drop(opened.insert(variable.clone(), secret)),
-            Err(refusals) => refused.push(Refused {
-                variable: variable.clone(),
-                refusals,
-            }),
+    let mut opening = Opening {
+        keys,
+        namespaces: &namespaces,
+        refused: Vec::new(),
+    };
+    let mut opened = Opened::default();
+    for (name, sealed) in &secrets.environ {
+        opened.environ.extend(opening.variables(name, sealed));
+    }
+    for file in &secrets.files {
+        opened.files.push(opening.content(file));
+    }
+    match opening.refused.is_empty() {
+        true => Ok(opened),
+        false => Err(Failure::Secrets(opening.refused)),
+    }
+}
+
+/// What is delivered. Wiped when dropped.
+#[derive(Default)]
+pub struct Opened {
+    /// Name and value.
+    pub environ: Vec<(String, Bytes)>,
+    /// What is in each file, in the plan's order.
+    pub files: Vec<Bytes>,
+}
+
+/// Secrets being opened.
+struct Opening<'a> {
+    keys: &'a [PrivateKey],
+    namespaces: &'a [Namespace],
+    refused: Vec<Refused>,
+}
+
+impl Opening<'_> {
+    fn variables(&mut self, name: &str, sealed: &Sealed) -> Vec<(String, Bytes)> {
+        let dotenv = match &sealed.transform {
+            Some(Transform::Dotenv(names)) => Some(names),
+            _ => None,
+        };
+        let Some(value) = self.open(name, sealed, Delivery::Env) else {
+            return Vec::new();
+        };
+        let Some(names) = dotenv else {
+            return vec![(name.to_owned(), value)];
+        };
+        match transform::dotenv(&value, names) {
+            Ok(variables) => variables,
+            Err(fault) => {
+                self.refuse(name, Fault::Value(fault));
+                Vec::new()
+            }
         }
     }
-    match refused.is_empty() {
-        true => Ok(opened),
-        false => Err(Failure::Secrets(refused)),
+
+    fn content(&mut self, file: &SecretFile) -> Bytes {
+        let mut content = Bytes::default();
+        match &file.content {
+            Content::Secret(sealed) => {
+                let name = file.path.display().to_string();
+                let value = self.open(&name, sealed, Delivery::File);
+                content = value.unwrap_or_default();
+            }
+            Content::Template(pieces) => {
+                let mut parts = Vec::new();
+                for piece in pieces {
+                    parts.extend(self.piece(piece));
+                }
+                // In one go, so that nothing is left behind by a growing buffer.
+                content.reserve_exact(parts.iter().map(|part| part.len()).sum());
+                for part in &parts {
+                    content.extend_from_slice(part);
+                }
+            }
+        }
+        content
+    }
+
+    fn piece(&mut self, piece: &Piece) -> Option<Bytes> {
+        match piece {
+            Piece::Text(text) => Some(Zeroizing::new(text.clone().into_bytes())),
+            Piece::Secret { name, sealed } => self.open(name, sealed, Delivery::File),
+        }
+    }
+
+    /// The value as it is delivered, but for `dotenv`.
+    fn open(&mut self, name: &str, sealed: &Sealed, delivery: Delivery) -> Option<Bytes> {
+        let hashed = sealed.transform == Some(Transform::Yescrypt);
+        let delivery = if hashed { Delivery::File } else { delivery };
+        let secret = match open_first(&sealed.tokens, self.keys, self.namespaces, delivery) {
+            Ok(secret) => secret,
+            Err(refusals) => {
+                self.refuse(name, Fault::Tokens(refusals));
+                return None;
+            }
+        };
+        if !hashed {
+            return Some(Zeroizing::new(secret.expose().to_vec()));
+        }
+        match transform::yescrypt(secret.expose()) {
+            Ok(hash) => Some(hash),
+            Err(fault) => {
+                self.refuse(name, Fault::Value(fault));
+                None
+            }
+        }
+    }
+
+    fn refuse(&mut self, name: &str, fault: Fault) {
+        // A template may ask for what was refused before.
+        if self.refused.iter().any(|refused| refused.name == name) {
+            return;
+        }
+        let name = name.to_owned();
+        self.refused.push(Refused { name, fault });
     }
 }
 

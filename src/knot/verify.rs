@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use lithos_crypt::PrivateKey;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
-use super::failure::{Attempt, Failure, Outcomes};
+use super::failure::{Attempt, Failure};
 use super::secrets::{KeyFiles, open_with};
 use super::{misused, read_sealed};
 use crate::cause::Cause;
@@ -72,12 +72,19 @@ fn tell(number: usize, secrets: &Secrets, failure: &Failure) {
     match failure {
         Failure::Secrets(refused) => {
             for refused in refused {
-                line(number, &refused.variable, &Outcomes(refused).to_string());
+                line(number, &refused.name, &refused.fault.to_string());
             }
         }
         _ => {
             for variable in secrets.environ.keys() {
                 line(number, variable, &failure.to_string());
+            }
+            for file in &secrets.files {
+                line(
+                    number,
+                    &file.path.display().to_string(),
+                    &failure.to_string(),
+                );
             }
         }
     }

@@ -84,7 +84,8 @@ fn mentions_secret(line: &str) -> bool {
 /// misspelt, or speaks of secrets and is not one of the keys that do so
 /// harmlessly.
 fn is_secret(key: &str) -> bool {
-    const HARMLESS: [&str; 3] = [
+    const HARMLESS: [&str; 4] = [
+        "no-default-secrets",
         "secrets-namespaces",
         "extra-secrets-namespaces",
         "allow-extra-secrets-namespaces",
@@ -126,9 +127,12 @@ fn redacted(source: &Source, raw: &str, place: &Place) -> Shown {
 /// The key that `rest` begins with, if it is one of ours, or one that leads to
 /// the problem and looks like a variable's name rather than like a value.
 fn sure_key<'a>(source: &Source, rest: &'a str, steps: &[Step]) -> Option<&'a str> {
-    const OURS: [&str; 3] = [
+    const OURS: [&str; 6] = [
         "secret-environ",
         "secret-environ-file",
+        "secret-files",
+        "secret-templates",
+        "default-secrets",
         "secrets-private-key",
     ];
     let (key, value) = rest.split_once(':')?;

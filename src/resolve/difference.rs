@@ -33,7 +33,14 @@ pub fn difference(old: &Plan, new: &Plan) -> Vec<Change> {
     if old == new {
         return Vec::new();
     }
-    let value = |plan| serde_json::to_value(plan).expect("a plan has only text keys");
+    let value = |plan: &Plan| {
+        let mut value = serde_json::to_value(plan).expect("a plan has only text keys");
+        if !plan.secrets.is_empty() {
+            let secrets = serde_json::to_value(plan.secrets.essence());
+            value["secrets"] = secrets.expect("secrets have only text keys");
+        }
+        value
+    };
     let mut changes = Vec::new();
     compare("", &value(old), &value(new), &mut changes);
     changes

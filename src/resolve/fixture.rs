@@ -9,11 +9,12 @@ use std::sync::Arc;
 use super::paths::Home;
 use super::plan::Plan;
 use super::{Doc, Documents, Resolved};
-use crate::config::container::{Container, ContainerKind, SecretMap, TcpPort, Variable};
+use crate::config::container::{Container, ContainerKind, TcpPort, Variable};
 use crate::config::ip_network::IpNetwork;
 use crate::config::master::Master;
 use crate::config::process::{Kind, Process};
 use crate::config::sandbox::{BridgedNetwork, Sandbox};
+use crate::config::secret::SecretMap;
 use crate::config::units::Range;
 use crate::facts::{self, Facts, Found, MountFacts, Seen, Sight};
 use crate::name::Name;
@@ -98,6 +99,7 @@ impl Fixture {
                 bridge: Some(vec!["10.0.0.2".parse().unwrap()]),
                 program: facts::program::Program::UNKNOWN,
                 open_files_max: None,
+                today: lithos_crypt::Day::parse("2026-06-15").unwrap(),
             },
             mounts: BTreeMap::new(),
         }
@@ -298,6 +300,9 @@ fn container() -> Container {
         environ: BTreeMap::new(),
         secret_environ: SecretMap::default(),
         secret_environ_file: None,
+        secret_files: Default::default(),
+        secret_templates: Default::default(),
+        no_default_secrets: false,
         workdir: "/".into(),
         user_id: Some(1000),
         group_id: None,

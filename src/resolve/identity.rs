@@ -266,12 +266,12 @@ pub(super) fn owner_on_host(
         let outside = on_host(map, id);
         if outside.is_none() {
             let message = format!(
-                "the {} {id} of this volume is not within the `{}`",
+                "the {} {id} is not within the `{}`",
                 which.what, which.map_key
             );
             problems
                 .error(spot.clone(), message)
-                .hint(format!("give the volume a `{}` that is mapped", which.what));
+                .hint(format!("give a `{}` that is mapped", which.what));
         }
         outside
     };

@@ -10,6 +10,7 @@
 mod access;
 mod confinement;
 pub mod conflicts;
+mod delivery;
 mod devfs;
 pub mod difference;
 mod files;
@@ -35,9 +36,10 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::config::container::{Container, SecretMap};
+use crate::config::container::Container;
 use crate::config::process::Process;
 use crate::config::sandbox::Sandbox;
+use crate::config::secret::SecretMap;
 use crate::facts::{Facts, Questions};
 use crate::name::Name;
 use crate::problem::{Problem, Severity, Source};
@@ -99,6 +101,7 @@ pub fn questions(docs: &Documents<'_>) -> Questions {
     let mounts = volumes::layout(docs, ids.as_ref(), &mut ignored);
     let mut paths: BTreeSet<PathBuf> = process::paths(docs);
     paths.extend(files::TARGETS.map(PathBuf::from));
+    paths.extend(delivery::paths(docs));
     paths.extend(devfs::paths(docs));
     Questions {
         image: image.unwrap_or_default(),
@@ -134,6 +137,7 @@ pub fn sandbox(name: &Name, sandbox: Doc<'_, Sandbox>) -> Vec<Problem> {
     limits::sandbox(sandbox, &mut problems);
     confinement::sandbox(sandbox, &mut problems);
     network::sandbox(sandbox, &mut problems);
+    secrets::sandbox(sandbox, &mut problems);
     problems.into_vec()
 }
 

@@ -7,6 +7,8 @@
 //! field by field: a new field must have a `serde` default that means what its
 //! absence meant, so that a release which adds a field restarts nothing.
 
+mod secrets;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -23,6 +25,8 @@ use crate::confinement::landlock::Bind;
 use crate::confinement::rlimit::Resource;
 use crate::name::ContainerName;
 use crate::sys::socket::Listen;
+
+pub use secrets::{Content, Piece, Sealed, SecretFile, Secrets};
 
 /// Everything about one container.
 ///
@@ -97,6 +101,8 @@ impl Plan {
         plan.stdio.interactive = true;
         plan.stdio.file = None;
         plan.sockets.clear();
+        // Those are there already.
+        Rc::make_mut(&mut plan.secrets).files.clear();
         if !with_secrets {
             plan.secrets = Rc::default();
         }
@@ -176,6 +182,9 @@ pub enum MountSource {
         /// Mode of its root.
         mode: u32,
     },
+    /// Where the files of secrets are, read-only; its mount point may be missing
+    /// on a tmpfs.
+    Secrets,
     /// A directory of the container's small tmpfs of its own.
     Statedir {
         /// Which, relative to the tmpfs's root; empty for the root.
@@ -313,25 +322,6 @@ pub enum EnvValue {
     Text(String),
     /// The process's pid as it sees it itself.
     Pid,
-}
-
-/// The secrets of a container, and what opens them.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Secrets {
-    /// Private key files on the host, absolute.
-    pub key_files: Vec<PathBuf>,
-    /// Namespaces that may be read.
-    pub namespaces: Vec<String>,
-    /// Variable → tokens, the first that opens wins.
-    pub environ: BTreeMap<String, Vec<String>>,
-}
-
-impl Secrets {
-    /// Whether there is none: then no key file is opened either.
-    pub fn is_empty(&self) -> bool {
-        self.environ.is_empty()
-    }
 }
 
 /// Resource limits.

@@ -86,6 +86,14 @@ impl Spot {
         self
     }
 
+    /// The value of a key here.
+    pub(crate) fn below(mut self, key: &str) -> Self {
+        if let Place::Value(steps) = &mut self.place {
+            steps.push(Step::from(key));
+        }
+        self
+    }
+
     /// The key here rather than its value.
     pub(crate) fn key(mut self) -> Self {
         if let Place::Value(steps) = self.place {

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use super::Documents;
 use super::access;
+use super::delivery;
 use super::paths;
-use super::plan::{Ids, Mount, MountSource};
+use super::plan::{Ids, Mount, MountSource, Secrets};
 use super::ports;
 use super::problems::{Doc, Problems, Spot};
 use super::variables::{EnvText, Text, Values};
@@ -14,6 +15,7 @@ use super::volumes;
 use crate::config::container::{Container, ContainerKind};
 use crate::config::process::{Kind, Process};
 use crate::config::sandbox::Sandbox;
+use crate::config::secret::DIRECTORY;
 use crate::facts::program::Format;
 use crate::facts::{self, Facts, Right, Seen, Sight};
 
@@ -382,11 +384,16 @@ pub(super) fn arguments(docs: &Documents<'_>, values: &Values<'_>) -> Vec<Text> 
 pub(super) fn environ(
     docs: &Documents<'_>,
     values: &Values<'_>,
-    secrets: &BTreeMap<String, Vec<String>>,
+    secrets: &Secrets,
 ) -> BTreeMap<String, EnvText> {
     let mut environ = BTreeMap::new();
-    if !secrets.contains_key("TERM") {
+    let secret = |name| secrets.variables().any(|secret| secret == name);
+    if !secret("TERM") {
         environ.insert("TERM".to_owned(), EnvText::fixed("linux"));
+    }
+    if delivery::has_directory(docs) && !secret(delivery::VARIABLE) {
+        let directory = EnvText::fixed(DIRECTORY);
+        environ.insert(delivery::VARIABLE.to_owned(), directory);
     }
     let config = docs.process.config.to_string_lossy();
     environ.insert("LITHOS_CONFIG".to_owned(), EnvText::fixed(config));
@@ -405,7 +412,7 @@ pub(super) fn check_size(
     docs: &Documents<'_>,
     arguments: &[Text],
     environ: &BTreeMap<String, EnvText>,
-    secrets: &BTreeMap<String, Vec<String>>,
+    secrets: &Secrets,
     problems: &mut Problems,
 ) {
     // Each text costs its NUL and a pointer, too.
@@ -414,9 +421,9 @@ pub(super) fn check_size(
         EnvText::Text(text) => name.len() + text.with("").len() + 10,
         EnvText::Pid => name.len() + 20,
     });
-    let secrets = secrets
-        .iter()
-        .map(|(name, tokens)| name.len() + tokens.iter().map(String::len).max().unwrap_or(0) + 10);
+    let secrets = secrets.environ.iter().map(|(name, sealed)| {
+        name.len() + sealed.tokens.iter().map(String::len).max().unwrap_or(0) + 10
+    });
     let sizes: Vec<usize> = arguments.chain(environ).chain(secrets).collect();
     if sizes.iter().any(|&size| size >= STRING_MAX) || sizes.iter().sum::<usize>() > STRINGS_MAX {
         problems.error(

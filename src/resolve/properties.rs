@@ -80,7 +80,10 @@ const CHANGES: [Change; 21] = [
         } else {
             TEXTS[n].into()
         };
-        f.container.secret_environ.0.insert("S".into(), vec![text]);
+        f.container
+            .secret_environ
+            .0
+            .insert("S".into(), vec![text].into());
         f.sandbox.secrets_private_key = vec![PATHS[n].into()];
     },
 ];

@@ -4,34 +4,162 @@
 //! text that was given for one: it may be a plaintext that someone forgot to
 //! seal.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use lithos_crypt::{Namespace, ShortHash, Token};
 
-use super::Documents;
-use super::paths;
-use super::plan::Secrets;
+use super::plan::{self, Ids, Secrets};
 use super::problems::{Doc, Problems, Spot};
-use super::{ports, process};
-use crate::config::container::{Container, SecretMap};
+use super::{Documents, delivery, paths, ports, process};
+use crate::config::container::Container;
+use crate::config::sandbox::Sandbox;
+use crate::config::secret::{FileOwner, Sealed, SecretFile, SecretMap, Transform};
 use crate::facts::{Facts, KeyFile, Kind, PublicHalf, Seen};
 
-/// Every variable, with its texts and where they stand.
-fn entries<'a>(
+/// Where a secret comes from, for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    Container(&'static str),
+    SecretsFile,
+    Sandbox,
+}
+
+/// One secret, wherever it is written.
+#[derive(Debug, Clone)]
+pub(super) struct Entry<'a> {
+    /// A variable's name, or a file's path as written.
+    pub(super) name: &'a str,
+    /// As written.
+    pub(super) sealed: &'a Sealed,
+    /// Where it stands.
+    pub(super) spot: Spot,
+    /// The file that it is delivered as; none: a variable.
+    pub(super) file: Option<(&'a Path, &'a FileOwner)>,
+    pub(super) origin: Origin,
+}
+
+impl<'a> Entry<'a> {
+    fn variable(name: &'a str, sealed: &'a Sealed, spot: Spot, origin: Origin) -> Self {
+        Self {
+            name,
+            sealed,
+            spot,
+            file: None,
+            origin,
+        }
+    }
+
+    fn file(path: &'a Path, file: &'a SecretFile, spot: Spot, origin: Origin) -> Self {
+        Self {
+            file: Some((path, &file.owner)),
+            ..Self::variable(&file.written, &file.sealed, spot, origin)
+        }
+    }
+
+    /// As it goes into a plan.
+    pub(super) fn planned(&self) -> plan::Sealed {
+        plan::Sealed {
+            tokens: self.sealed.tokens.clone(),
+            kind: self.sealed.kind,
+            transform: self.sealed.transform.clone(),
+        }
+    }
+
+    /// The variables that it becomes.
+    fn variables(&self) -> Vec<&'a str> {
+        match (&self.sealed.transform, self.file) {
+            (_, Some(_)) => Vec::new(),
+            (Some(Transform::Dotenv(names)), None) => names.iter().map(String::as_str).collect(),
+            (_, None) => vec![self.name],
+        }
+    }
+
+    /// The spot of one of its tokens; a single one stands there without a list.
+    fn token(&self, number: usize) -> Spot {
+        let spot = match self.sealed.in_map {
+            true => self.spot.clone().below("value"),
+            false => self.spot.clone(),
+        };
+        match self.sealed.tokens.len() {
+            1 => spot,
+            _ => spot.item(number),
+        }
+    }
+}
+
+/// The secrets of a container config and its secrets file.
+fn own<'a>(
     container: Doc<'a, Container>,
     secrets_file: Option<Doc<'a, SecretMap>>,
-) -> Vec<(&'a str, &'a [String], Spot)> {
-    let own = container.value.secret_environ.0.iter();
-    let own = own.map(|(name, texts)| {
+) -> Vec<Entry<'a>> {
+    let mut found = Vec::new();
+    for (name, sealed) in &container.value.secret_environ.0 {
         let spot = container.at(&["secret-environ", name]);
-        (name.as_str(), texts.as_slice(), spot)
+        found.push(Entry::variable(
+            name,
+            sealed,
+            spot,
+            Origin::Container("secret-environ"),
+        ));
+    }
+    if let Some(file) = secrets_file {
+        for (name, sealed) in &file.value.0 {
+            let spot = file.at(&[name]);
+            found.push(Entry::variable(name, sealed, spot, Origin::SecretsFile));
+        }
+    }
+    for (path, file) in &container.value.secret_files {
+        let spot = container.at(&["secret-files", &file.written]);
+        found.push(Entry::file(
+            path,
+            file,
+            spot,
+            Origin::Container("secret-files"),
+        ));
+    }
+    found
+}
+
+/// What the sandbox has for every container.
+fn defaults<'a>(sandbox: Doc<'a, Sandbox>) -> Vec<Entry<'a>> {
+    let defaults = &sandbox.value.default_secrets;
+    let mut found = Vec::new();
+    for (name, sealed) in &defaults.environ.0 {
+        let spot = sandbox.at(&["default-secrets", "environ", name]);
+        found.push(Entry::variable(name, sealed, spot, Origin::Sandbox));
+    }
+    for (path, file) in &defaults.files {
+        let spot = sandbox.at(&["default-secrets", "files", &file.written]);
+        found.push(Entry::file(path, file, spot, Origin::Sandbox));
+    }
+    found
+}
+
+/// Every secret of a container: its own, and those of the sandbox's defaults in
+/// whose place it has nothing of its own.
+pub(super) fn entries<'a>(docs: &Documents<'a>) -> Vec<Entry<'a>> {
+    let container = docs.container.value;
+    let mut found = own(docs.container, docs.secrets_file);
+    if container.no_default_secrets {
+        return found;
+    }
+    let mut variables: BTreeSet<&str> = found.iter().flat_map(Entry::variables).collect();
+    variables.extend(container.environ.keys().map(String::as_str));
+    let files: BTreeSet<&Path> = found.iter().filter_map(|e| Some(e.file?.0)).collect();
+    let mut more = defaults(docs.sandbox);
+    more.retain(|entry| {
+        let taken = entry.file.is_some_and(|(path, _)| {
+            files.contains(path) || container.secret_templates.contains_key(path)
+        });
+        !taken
+            && !entry
+                .variables()
+                .iter()
+                .any(|name| variables.contains(name))
     });
-    let filed = secrets_file.into_iter().flat_map(|file| {
-        let entries = file.value.0.iter();
-        entries.map(move |(name, texts)| (name.as_str(), texts.as_slice(), file.at(&[name])))
-    });
-    own.chain(filed).collect()
+    found.extend(more);
+    found
 }
 
 /// The rules of a container config and its secrets file alone: names, and
@@ -41,19 +169,69 @@ pub(super) fn alone(
     secrets_file: Option<Doc<'_, SecretMap>>,
     problems: &mut Problems,
 ) {
-    for (name, texts, spot) in entries(container, secrets_file) {
-        process::check_name(name, spot.clone().key(), problems);
-        for (number, text) in texts.iter().enumerate() {
+    let entries = own(container, secrets_file);
+    check_tokens(&entries, problems);
+    check_variables(container, &entries, problems);
+    if let Some(file) = secrets_file {
+        check_filed_names(container, file, problems);
+    }
+}
+
+/// The same of a sandbox config.
+pub(super) fn sandbox(sandbox: Doc<'_, Sandbox>, problems: &mut Problems) {
+    let entries = defaults(sandbox);
+    check_tokens(&entries, problems);
+    refuse_twice(&entries, problems);
+}
+
+/// Refuses what is no token, and the names that are ours.
+fn check_tokens(entries: &[Entry<'_>], problems: &mut Problems) {
+    for entry in entries {
+        for name in entry.variables() {
+            process::check_name(name, entry.spot.clone().key(), problems);
+        }
+        for (number, text) in entry.sealed.tokens.iter().enumerate() {
             if let Err(err) = text.parse::<Token>() {
                 let message = format!("this is no token that can be read: {err}");
                 problems
-                    .error(item(&spot, texts, number), message)
+                    .error(entry.token(number), message)
                     .hint("seal the value with `lithos_crypt encrypt`");
             }
         }
     }
-    if let Some(file) = secrets_file {
-        check_filed_names(container, file, problems);
+}
+
+/// Refuses variables of a `dotenv` that are used or reserved already. (A secret's
+/// own name is checked where it is read.)
+fn check_variables(container: Doc<'_, Container>, entries: &[Entry<'_>], problems: &mut Problems) {
+    let activated = ports::activates(&container);
+    for entry in entries {
+        let Some(Transform::Dotenv(names)) = &entry.sealed.transform else {
+            continue;
+        };
+        for name in names {
+            if container.environ.contains_key(name) {
+                let message = format!("its variable `{name}` stands in `environ` too");
+                problems.error(entry.spot.clone(), message);
+            } else if activated && ports::LISTEN.contains(&name.as_str()) {
+                let message = format!("its variable `{name}` is set by systemd activation");
+                problems.error(entry.spot.clone(), message);
+            }
+        }
+    }
+    refuse_twice(entries, problems);
+}
+
+/// Refuses a variable that comes from two secrets.
+fn refuse_twice(entries: &[Entry<'_>], problems: &mut Problems) {
+    let mut seen = BTreeSet::new();
+    for entry in entries {
+        for name in entry.variables() {
+            if !seen.insert(name) {
+                let message = format!("the variable `{name}` comes from another secret, too");
+                problems.error(entry.spot.clone().key(), message);
+            }
+        }
     }
 }
 
@@ -86,20 +264,33 @@ fn check_filed_names(
     }
 }
 
-/// The spot of one text; a single one stands there without a list.
-fn item(spot: &Spot, texts: &[String], number: usize) -> Spot {
-    match texts.len() {
-        1 => spot.clone(),
-        _ => spot.clone().item(number),
-    }
-}
-
 /// The private key files that matter, expanded; none if there is no secret.
 pub(super) fn key_files(docs: &Documents<'_>) -> BTreeSet<PathBuf> {
-    match entries(docs.container, docs.secrets_file).is_empty() {
+    match entries(docs).is_empty() {
         true => BTreeSet::new(),
         false => expanded(docs).into_iter().collect(),
     }
+}
+
+/// Where each secret comes from, by its name as the plan has it.
+pub(super) fn origins(docs: &Documents<'_>) -> BTreeMap<String, String> {
+    let origin = |entry: &Entry<'_>| match entry.origin {
+        Origin::Container(section) => format!("`{section}` of the container config"),
+        Origin::SecretsFile => "the `secret-environ-file`".to_owned(),
+        Origin::Sandbox => "`default-secrets` of the sandbox".to_owned(),
+    };
+    let name = |entry: &Entry<'_>| match entry.file {
+        Some((path, _)) => path.display().to_string(),
+        None => entry.name.to_owned(),
+    };
+    let entries = entries(docs);
+    let entries = entries.iter().map(|entry| (name(entry), origin(entry)));
+    let templates = docs.container.value.secret_templates.keys();
+    let templates = templates.map(|path| {
+        let origin = "`secret-templates` of the container config";
+        (path.display().to_string(), origin.to_owned())
+    });
+    entries.chain(templates).collect()
 }
 
 fn expanded(docs: &Documents<'_>) -> Vec<PathBuf> {
@@ -108,16 +299,25 @@ fn expanded(docs: &Documents<'_>) -> Vec<PathBuf> {
 }
 
 /// The secrets of a process.
-pub(super) fn secrets(docs: &Documents<'_>, facts: &Facts, problems: &mut Problems) -> Secrets {
+pub(super) fn secrets(
+    docs: &Documents<'_>,
+    ids: Option<&Ids>,
+    facts: &Facts,
+    problems: &mut Problems,
+) -> Secrets {
     let namespaces = namespaces(docs, problems);
-    let entries = entries(docs.container, docs.secrets_file);
+    let entries = entries(docs);
+    let files = delivery::files(docs, &entries, ids, problems);
     if entries.is_empty() {
-        return Secrets::default();
+        return Secrets {
+            files,
+            ..Secrets::default()
+        };
     }
     if docs.sandbox.secrets_private_key.is_empty() {
         problems
             .error(
-                entries[0].2.clone().key(),
+                entries[0].spot.clone().key(),
                 "there are secrets, but the sandbox has no `secrets-private-key`",
             )
             .hint(format!(
@@ -127,16 +327,29 @@ pub(super) fn secrets(docs: &Documents<'_>, facts: &Facts, problems: &mut Proble
         return Secrets::default();
     }
     let keys = check_keys(docs, facts, problems);
-    for (name, texts, spot) in &entries {
-        check_labels(name, texts, spot, keys.as_deref(), &namespaces, problems);
+    for entry in &entries {
+        check_labels(entry, keys.as_deref(), &namespaces, problems);
+        warn_if_expired(entry, facts, problems);
     }
-    let environ = entries.iter();
+    let environ = entries.iter().filter(|entry| entry.file.is_none());
     Secrets {
         key_files: expanded(docs),
         namespaces: namespaces.iter().map(|n| n.as_str().to_owned()).collect(),
         environ: environ
-            .map(|(name, texts, _)| ((*name).to_owned(), texts.to_vec()))
+            .map(|entry| (entry.name.to_owned(), entry.planned()))
             .collect(),
+        files,
+    }
+}
+
+/// It is delivered all the same: an outage would be worse.
+fn warn_if_expired(entry: &Entry<'_>, facts: &Facts, problems: &mut Problems) {
+    if let Some(day) = entry.sealed.expires.filter(|day| *day < facts.today) {
+        let name = entry.name;
+        let message = format!("the secret `{name}` has expired: its last day was {day}");
+        problems
+            .warning(entry.spot.clone().key(), message)
+            .hint("make a new value, seal it, and let the old one be forgotten");
     }
 }
 
@@ -265,15 +478,13 @@ fn check_key(path: &Path, key: &KeyFile, credential: bool, spot: Spot, problems:
 /// Refuses a variable none of whose tokens can be opened, as far as labels
 /// tell. Tokens that cannot be read are a problem already.
 fn check_labels(
-    name: &str,
-    texts: &[String],
-    spot: &Spot,
+    entry: &Entry<'_>,
     keys: Option<&[ShortHash]>,
     namespaces: &[Namespace],
     problems: &mut Problems,
 ) {
+    let texts = entry.sealed.tokens.iter();
     let tokens: Vec<_> = texts
-        .iter()
         .filter_map(|text| text.parse::<Token>().ok())
         .collect();
     let check = |token: &Token| {
@@ -295,9 +506,10 @@ fn check_labels(
             .collect(),
     };
     problems.error(
-        spot.clone(),
+        entry.spot.clone(),
         format!(
-            "no token for `{name}` can be opened: {}",
+            "no token for `{}` can be opened: {}",
+            entry.name,
             reasons.join("; ")
         ),
     );
@@ -319,11 +531,11 @@ mod tests {
         let mut f = Fixture::new();
         f.sandbox.secrets_private_key = vec![KEY.into()];
         f.sandbox.secrets_namespaces = vec!["myapp".parse().unwrap()];
-        let texts = texts.iter().map(|&text| text.to_owned()).collect();
+        let texts: Vec<_> = texts.iter().map(|&text| text.to_owned()).collect();
         f.container
             .secret_environ
             .0
-            .insert("PASSWORD".into(), texts);
+            .insert("PASSWORD".into(), Sealed::from(texts));
         f.facts
             .key_files
             .insert(KEY.into(), key(file(0o600), "k/qSgp/F"));
@@ -341,7 +553,7 @@ mod tests {
     #[test]
     fn tokens_stay_sealed_in_the_plan() {
         let secrets = with_token(&[TOKEN]).plan().secrets;
-        assert_eq!(secrets.environ["PASSWORD"], [TOKEN]);
+        assert_eq!(secrets.environ["PASSWORD"].tokens, [TOKEN]);
         assert_eq!(secrets.key_files, [Path::new(KEY)]);
         assert_eq!(secrets.namespaces, ["myapp"]);
     }
@@ -489,7 +701,7 @@ mod tests {
     #[test]
     fn refuses_names_of_systemd_activation_in_the_secrets_file() {
         let mut f = with_token(&[TOKEN]);
-        let texts = vec![TOKEN.to_owned()];
+        let texts = Sealed::from(vec![TOKEN.to_owned()]);
         f.secrets_file = Some(SecretMap([("LISTEN_PID".to_owned(), texts)].into()));
         f.plan();
         let activated = Variable::TcpPort {
@@ -505,7 +717,7 @@ mod tests {
         f.container
             .secret_environ
             .0
-            .insert("LITHOS_NAME".into(), vec![TOKEN.into()]);
+            .insert("LITHOS_NAME".into(), vec![TOKEN.into()].into());
         f.refused("`LITHOS_NAME` is set by lithos itself");
     }
 
@@ -514,7 +726,7 @@ mod tests {
         let mut f = with_token(&[TOKEN]);
         f.secrets_file = Some(std::mem::take(&mut f.container.secret_environ));
         f.container.secret_environ_file = Some("secrets.yaml".into());
-        assert_eq!(f.plan().secrets.environ["PASSWORD"], [TOKEN]);
+        assert_eq!(f.plan().secrets.environ["PASSWORD"].tokens, [TOKEN]);
     }
 
     #[test]

@@ -24,6 +24,7 @@ pub struct Template {
     arguments: Vec<Text>,
     environ: BTreeMap<String, EnvText>,
     networks: Vec<Network>,
+    origins: BTreeMap<String, String>,
     /// The sandbox's `allow-tcp-ports`.
     tcp_ports: Vec<Range>,
 }
@@ -66,6 +67,11 @@ impl Template {
         plan
     }
 
+    /// Where each secret comes from, by its name in the plan.
+    pub fn origins(&self) -> &BTreeMap<String, String> {
+        &self.origins
+    }
+
     /// The plan of a command, run by the process with this pid.
     pub fn command(&self, pid: u32) -> Option<Plan> {
         (self.plan.kind == Kind::Command).then(|| self.plan(pid))
@@ -99,11 +105,11 @@ pub(super) fn make(
     let values = variables::values(docs, problems);
     let networks = network::networks(docs, facts, problems);
     let sockets = ports::sockets(docs, &values, &networks, problems);
-    let secrets = secrets::secrets(docs, facts, problems);
+    let secrets = secrets::secrets(docs, ids.as_ref(), facts, problems);
     let arguments = process::arguments(docs, &values);
-    let mut environ = process::environ(docs, &values, &secrets.environ);
+    let mut environ = process::environ(docs, &values, &secrets);
     environ.insert(process::OURS[0].to_owned(), EnvText::name());
-    process::check_size(docs, &arguments, &environ, &secrets.environ, problems);
+    process::check_size(docs, &arguments, &environ, &secrets, problems);
     let container = docs.container;
     let (sandbox_name, process_name) = (docs.sandbox_name.clone(), docs.process_name.clone());
     let mut name = ContainerName::daemon(sandbox_name, process_name, 0);
@@ -150,6 +156,7 @@ pub(super) fn make(
         arguments,
         environ,
         networks,
+        origins: secrets::origins(docs),
         tcp_ports: docs.sandbox.allow_tcp_ports.clone(),
     })
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::Documents;
+use super::delivery;
 use super::devfs;
 use super::identity;
 use super::paths;
@@ -32,7 +33,7 @@ pub(super) fn alone(container: Doc<'_, Container>, problems: &mut Problems) {
 }
 
 /// Why no volume may be mounted at this path.
-fn forbidden(target: &Path) -> Option<String> {
+pub(super) fn forbidden(target: &Path) -> Option<String> {
     if target == Path::new("/") {
         return Some("it would cover the image".to_owned());
     }
@@ -53,12 +54,18 @@ pub(super) fn layout(
     problems: &mut Problems,
 ) -> Vec<Planned> {
     let mut mounts = system_mounts(docs);
-    let mut volumes: Vec<_> = docs.container.volumes.iter().collect();
-    volumes.sort_by_key(|(target, _)| (target.components().count(), target.as_path()));
-    mounts.extend(volumes.into_iter().map(|(target, volume)| Planned {
+    let volumes = docs.container.volumes.iter();
+    let volumes = volumes.map(|(target, volume)| Planned {
         what: source(docs, ids, target, volume, problems),
         target: paths::plain(target),
-    }));
+    });
+    let mut others: Vec<_> = volumes.chain(delivery::mount(docs)).collect();
+    let order = |planned: &Planned| {
+        let target = planned.target.clone();
+        (target.components().count(), target)
+    };
+    others.sort_by_key(order);
+    mounts.extend(others);
     mounts
 }
 
@@ -228,6 +235,10 @@ pub(super) fn mounts(
     let before = problems.errors();
     for (planned, found) in layout.iter().zip(&facts.mounts) {
         let name = planned.target.to_string_lossy();
+        if planned.what == Some(MountSource::Secrets) {
+            delivery::check_mount_point(docs, &found.target, &layout, problems);
+            continue;
+        }
         match docs.container.volumes.contains_key(&planned.target) {
             true => {
                 let spot = docs.container.at(&["volumes", &name]);
@@ -237,6 +248,7 @@ pub(super) fn mounts(
             false => check_system(docs, planned, found, problems),
         }
     }
+    delivery::check_paths(docs, &layout, facts, problems);
     devfs::check(docs, facts, problems);
     let mounts = layout.into_iter().map(|planned| {
         Some(Mount {
@@ -612,7 +624,7 @@ mod tests {
         f.container
             .volumes
             .insert("/data".into(), made("/rw/x", user));
-        f.refused("the user 70000 of this volume is not within the `uid-map`");
+        f.refused("the user 70000 is not within the `uid-map`");
         let statedir = Volume::Statedir {
             path: "/".into(),
             mode: 0o777,
@@ -620,7 +632,7 @@ mod tests {
             group: 0,
         };
         f.container.volumes.insert("/data".into(), statedir);
-        f.refused("the user 70000 of this volume is not within the `uid-map`");
+        f.refused("the user 70000 is not within the `uid-map`");
     }
 
     fn tmpfs(size: Option<u64>, ceiling: u64) -> Fixture {

@@ -8,10 +8,11 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags,
-    OpenTreeFlags, UnmountFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen,
-    mount_change, move_mount, open_tree, unmount,
+    OpenTreeFlags, UnmountFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount,
+    fsopen, mount_change, move_mount, open_tree, unmount,
 };
 
 /// What is forbidden on a mount.
@@ -40,15 +41,32 @@ pub fn new_filesystem(
     attributes: Attributes,
 ) -> io::Result<OwnedFd> {
     let context = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
-    for (key, value) in options {
-        fsconfig_set_string(&context, *key, *value)?;
+    configured(&context, options, attributes)
+}
+
+/// A new tmpfs, detached, that is never written to swap where the kernel can do
+/// that (from 6.4 on).
+pub fn unswappable_tmpfs(options: &[(&str, &str)], attributes: Attributes) -> io::Result<OwnedFd> {
+    let context = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    match fsconfig_set_flag(&context, "noswap") {
+        Ok(()) => {}
+        Err(Errno::INVAL) => return new_filesystem("tmpfs", options, attributes),
+        Err(err) => return Err(err.into()),
     }
-    fsconfig_create(&context)?;
-    Ok(fsmount(
-        &context,
-        FsMountFlags::FSMOUNT_CLOEXEC,
-        attributes,
-    )?)
+    configured(&context, options, attributes)
+}
+
+fn configured(
+    context: &OwnedFd,
+    options: &[(&str, &str)],
+    attributes: Attributes,
+) -> io::Result<OwnedFd> {
+    for (key, value) in options {
+        fsconfig_set_string(context, *key, *value)?;
+    }
+    fsconfig_create(context)?;
+    let flags = FsMountFlags::FSMOUNT_CLOEXEC;
+    Ok(fsmount(context, flags, attributes)?)
 }
 
 /// The directory or file that `source` is open on, as a mount of its own,

@@ -518,6 +518,12 @@ impl Container {
     /// Makes the next move from what is the case towards what is wanted.
     fn settle(&mut self, step: &mut Step<'_>) -> Settled {
         let held = step.holds.covers(&self.plan.name);
+        if let Wanted::Plan(plan) = &self.wanted
+            && *plan == self.plan
+        {
+            // Its secrets may be sealed anew, which matters to the next start only.
+            self.plan = plan.clone();
+        }
         match (self.phase, &self.wanted) {
             (Phase::Stopping(_), _) => {}
             (Phase::Running, Wanted::Unknown) if !held => {}

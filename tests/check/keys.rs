@@ -47,5 +47,5 @@ fn refuses_a_private_key_that_is_missing() {
 fn refuses_a_private_key_that_is_none() {
     let Some(stage) = stage() else { return };
     stage.write("shop.key", "not a key\n");
-    stage.refused("the secret `PASSWORD` does not open");
+    stage.refused("the secret `PASSWORD` cannot be delivered");
 }

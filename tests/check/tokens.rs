@@ -38,7 +38,7 @@ fn tokens_are_opened_where_the_private_key_can_be_read() {
     let (label, sealed) = token.rsplit_once(':').unwrap();
     let first = if sealed.starts_with('A') { 'B' } else { 'A' };
     secret(&stage, &format!("{label}:{first}{}", &sealed[1..]));
-    let outcome = stage.refused("the secret `PASSWORD` does not open");
+    let outcome = stage.refused("the secret `PASSWORD` cannot be delivered");
     assert!(
         !outcome.stderr.contains("cannot open"),
         "{}",
@@ -91,7 +91,7 @@ fn a_list_needs_one_token_that_opens() {
     stage.container(&format!(
         "secret-environ: {{ PASSWORD: ['{other}', '{other}'] }}\n"
     ));
-    stage.refused("the secret `PASSWORD` does not open");
+    stage.refused("the secret `PASSWORD` cannot be delivered");
 }
 
 #[test]

@@ -27,6 +27,7 @@ mod reach;
 mod real_programs;
 mod recovery;
 mod reload;
+mod secret_files;
 mod secrets;
 mod service;
 mod signals;

@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use super::date::Day;
 use super::failure::Failure;
 use super::findings::{Examiner, Finding, Standard};
 use super::ls::KnownRecipients;
 use super::progress::Progress;
 use super::survey::Surveyed;
 use super::{doubts, git, key_files, sealing, survey, table};
+use crate::Day;
 use crate::document::Entry;
 use crate::{Allowed, Delivery, Namespace, PrivateKey, SAFE_GUESS_BITS, Token};
 

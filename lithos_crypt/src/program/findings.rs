@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::date::Day;
 use super::recipients::Recipients;
 use super::sealing;
+use crate::Day;
 use crate::document::{Entry, Place, Value};
 use crate::{Namespace, PublicKey, ShortHash, Token};
 

@@ -10,7 +10,6 @@ mod bundle;
 mod check;
 mod check_key;
 mod command_line;
-mod date;
 mod decrypt;
 mod diff;
 mod doubts;

@@ -5,10 +5,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use super::volumes::volumes;
-use super::{
-    Choice, Container, ContainerKind, HostsFile, ResolvConf, SecretMap, TcpPort, Variable,
-};
+use super::{Choice, Container, ContainerKind, HostsFile, ResolvConf, TcpPort, Variable};
 use crate::config::reader::{Value, unknown};
+use crate::config::secret::{self, SecretFiles, SecretMap, SecretTemplates, variable_name};
 use crate::config::values::{
     absolute, absolute_file, address, boolean, cores, duration, id, id_maps, integer, list,
     mapping, path, small, text, texts, word,
@@ -36,8 +35,15 @@ pub(super) fn container(root: &Value<'_>) -> Option<Container> {
         executable: executable.unwrap_or_default(),
         arguments: map.or("arguments", Vec::new(), texts),
         environ: map.or("environ", BTreeMap::new(), environ),
-        secret_environ: map.or("secret-environ", SecretMap::default(), secrets),
+        secret_environ: map.or("secret-environ", SecretMap::default(), secret::variables),
         secret_environ_file: map.optional("secret-environ-file", path),
+        secret_files: map.or("secret-files", SecretFiles::new(), secret::files),
+        secret_templates: map.or(
+            "secret-templates",
+            SecretTemplates::new(),
+            secret::templates,
+        ),
+        no_default_secrets: map.or("no-default-secrets", false, boolean),
         workdir: map.or("workdir", "/".into(), absolute),
         user_id: map.optional("user-id", id),
         group_id: map.optional("group-id", id),
@@ -171,33 +177,6 @@ fn kind(value: &Value<'_>) -> Option<ContainerKind> {
 
 fn environ(value: &Value<'_>) -> Option<BTreeMap<String, String>> {
     mapping("a mapping of variable to value", variable_name, text)(value)
-}
-
-fn variable_name(name: &str, value: &Value<'_>) -> Option<String> {
-    match name.is_empty() || name.contains('=') {
-        true => value.refuse_key("a variable's name cannot be empty or hold `=`", None),
-        false => Some(name.to_owned()),
-    }
-}
-
-/// Variable → tokens. The texts are kept unread: nothing here may print them.
-pub(super) fn secrets(value: &Value<'_>) -> Option<SecretMap> {
-    let what = "a mapping of variable to token";
-    mapping(what, variable_name, tokens)(value).map(SecretMap)
-}
-
-fn tokens(value: &Value<'_>) -> Option<Vec<String>> {
-    let token = |value: &Value<'_>| value.text("a token").map(str::to_owned);
-    if !value.is_list() {
-        return value
-            .text("a token or a list of tokens")
-            .map(|token| vec![token.to_owned()]);
-    }
-    let tokens = list("a token or a list of tokens", token)(value)?;
-    match tokens.is_empty() {
-        true => value.refuse("a list of tokens cannot be empty", None),
-        false => Some(tokens),
-    }
 }
 
 fn restart_timeout_within_a_day(value: &Value<'_>) -> Option<Duration> {

@@ -3,16 +3,22 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use lithos_crypt::{Day, SecretType};
+
 use super::source;
 use crate::config::confinement::{Confinement, Seccomp};
 use crate::config::container::{
-    Choice, Container, ContainerKind, HostsFile, ResolvConf, SecretMap, TcpPort, Variable, Volume,
+    Choice, Container, ContainerKind, HostsFile, ResolvConf, TcpPort, Variable, Volume,
     read_container, read_secrets_file,
 };
 use crate::config::ip_network::IpNetwork;
 use crate::config::master::{Controller, Master, read_master};
 use crate::config::process::{Kind, Process, read_processes};
 use crate::config::sandbox::{BridgedNetwork, Limits, Sandbox, read_sandbox};
+use crate::config::secret::{
+    DefaultSecrets, FileOwner, Piece, Sealed, SecretFile, SecretFiles, SecretMap, SecretTemplate,
+    SecretTemplates, Transform,
+};
 use crate::config::units::{Cores, IdMap, LogLevel, Range};
 use crate::problem::{Problem, Source};
 
@@ -221,6 +227,9 @@ bridged-network:
   after-setup-command: [/sbin/announce, '@{container_ip}']
 secrets-private-key: [$CREDENTIALS_DIRECTORY/key, /etc/lithos/key]
 allow-extra-secrets-namespaces: [a.b]
+default-secrets:
+  environ: { A: v2:a:b:c:d }
+  files: { tls/key: [v2:a:b:c:d] }
 secrets-namespaces: [shop, '']
 ";
     in_both_spellings(read_sandbox, text, whole_sandbox());
@@ -230,6 +239,19 @@ secrets-namespaces: [shop, '']
         ["/key"].map(std::path::PathBuf::from)
     );
     assert!(!read(read_sandbox, "user-namespace: false").user_namespace);
+}
+
+fn whole_defaults() -> DefaultSecrets {
+    let sealed = Sealed::from(vec!["v2:a:b:c:d".to_owned()]);
+    let file = SecretFile {
+        written: "tls/key".into(),
+        sealed: sealed.clone(),
+        owner: FileOwner::default(),
+    };
+    DefaultSecrets {
+        environ: SecretMap([("A".into(), sealed)].into()),
+        files: [("/run/secrets/tls/key".into(), file)].into(),
+    }
 }
 
 fn whole_sandbox() -> Sandbox {
@@ -290,6 +312,7 @@ fn whole_sandbox() -> Sandbox {
             default_gateway: Some("10.1.0.1".parse().unwrap()),
             after_setup_command: vec!["/sbin/announce".into(), "@{container_ip}".into()],
         }),
+        default_secrets: whole_defaults(),
         secrets_private_key: vec![
             "$CREDENTIALS_DIRECTORY/key".into(),
             "/etc/lithos/key".into(),
@@ -358,6 +381,9 @@ fn a_container_config_has_the_documented_defaults() {
         environ: BTreeMap::new(),
         secret_environ: SecretMap::default(),
         secret_environ_file: None,
+        secret_files: Default::default(),
+        secret_templates: Default::default(),
+        no_default_secrets: false,
         workdir: "/".into(),
         user_id: None,
         group_id: None,
@@ -402,6 +428,20 @@ arguments: [--port, '@{port}', 7]
 environ:
   LANG: C.UTF-8
   VERSION: 1.10
+secret-files:
+  plain: v2:a:b:c:d
+  /etc/all:
+    value: [v2:a:b:c:d, v2:e:f:g:h]
+    description: of the database
+    type: password
+    expires: 2027-01-31
+    transform: yescrypt
+    user: 7
+    group: 8
+    mode: 0o440
+secret-templates:
+  app.conf: 'password @{secret: ONE } $HOME @{x}'
+no-default-secrets: true
 secret-environ:
   ONE: v2:a:b:c:d
   TWO:
@@ -466,10 +506,14 @@ metadata: { anything: [goes, { here: !Odd 7 }] }
 }
 
 fn whole_container() -> Container {
-    let tokens = |tokens: &[&str]| tokens.iter().map(|&t| t.to_owned()).collect();
+    let tokens =
+        |tokens: &[&str]| -> Vec<String> { tokens.iter().map(|&t| t.to_owned()).collect() };
     let secrets = [
-        ("ONE".to_owned(), tokens(&["v2:a:b:c:d"])),
-        ("TWO".to_owned(), tokens(&["v2:e:f:g:h", "v2:i:j:k:l"])),
+        ("ONE".to_owned(), tokens(&["v2:a:b:c:d"]).into()),
+        (
+            "TWO".to_owned(),
+            tokens(&["v2:e:f:g:h", "v2:i:j:k:l"]).into(),
+        ),
     ];
     let map = |inside, outside, count| IdMap {
         inside,
@@ -483,6 +527,9 @@ fn whole_container() -> Container {
         environ: strings([("LANG", "C.UTF-8"), ("VERSION", "1.10")]),
         secret_environ: SecretMap(secrets.into()),
         secret_environ_file: None,
+        secret_files: whole_secret_files(),
+        secret_templates: whole_templates(),
+        no_default_secrets: true,
         workdir: "/srv".into(),
         user_id: Some(1000),
         group_id: Some(1001),
@@ -515,6 +562,48 @@ fn whole_container() -> Container {
         tcp_ports: whole_ports(),
         variables: whole_variables(),
     }
+}
+
+fn whole_secret_files() -> SecretFiles {
+    let file = |written: &str, sealed, owner| SecretFile {
+        written: written.into(),
+        sealed,
+        owner,
+    };
+    let all = Sealed {
+        tokens: vec!["v2:a:b:c:d".into(), "v2:e:f:g:h".into()],
+        in_map: true,
+        kind: Some(SecretType::Password),
+        expires: Day::parse("2027-01-31"),
+        transform: Some(Transform::Yescrypt),
+    };
+    let owner = FileOwner {
+        user: Some(7),
+        group: Some(8),
+        mode: 0o440,
+    };
+    let plain = Sealed::from(vec!["v2:a:b:c:d".to_owned()]);
+    [
+        (
+            "/run/secrets/plain".into(),
+            file("plain", plain, FileOwner::default()),
+        ),
+        ("/etc/all".into(), file("/etc/all", all, owner)),
+    ]
+    .into()
+}
+
+fn whole_templates() -> SecretTemplates {
+    let template = SecretTemplate {
+        written: "app.conf".into(),
+        pieces: vec![
+            Piece::Text("password ".into()),
+            Piece::Secret("ONE".into()),
+            Piece::Text(" $HOME @{x}".into()),
+        ],
+        owner: FileOwner::default(),
+    };
+    [("/run/secrets/app.conf".into(), template)].into()
 }
 
 fn whole_volumes() -> BTreeMap<std::path::PathBuf, Volume> {
@@ -595,8 +684,8 @@ fn the_longest_wait_is_by_default_not_below_the_usual_one() {
 #[test]
 fn reads_a_secrets_file() {
     let secrets = read(read_secrets_file, "A: v2:a:b:c:d\nB: [x, y]\n");
-    assert_eq!(secrets.0["A"], ["v2:a:b:c:d"]);
-    assert_eq!(secrets.0["B"], ["x", "y"]);
+    assert_eq!(secrets.0["A"].tokens, ["v2:a:b:c:d"]);
+    assert_eq!(secrets.0["B"].tokens, ["x", "y"]);
 }
 
 #[test]

@@ -487,6 +487,76 @@ fn refuses_what_breaks_a_rule_of_a_container_config() {
                 "3:1: `secret-environ-file` excludes",
             ),
             ("secret-environ-file: ''", "a path cannot be empty"),
+            (
+                "secret-environ: { A: { value: x, values: y } }",
+                "2:34: unknown key; known are value, description",
+            ),
+            ("secret-environ: { A: {} }", "`value` is missing"),
+            (
+                "secret-environ: { A: { value: [] } }",
+                "a list of tokens cannot be empty",
+            ),
+            (
+                "secret-environ: { A: { value: x, type: pasword } }",
+                "expected one of password, api-key",
+            ),
+            (
+                "secret-environ: { A: { value: x, expires: 2027-02-30 } }",
+                "expected a day such as 2027-01-31",
+            ),
+            (
+                "secret-environ: { A: { value: x, transform: md5 } }",
+                "expected `yescrypt` or `dotenv`",
+            ),
+            (
+                "secret-environ: { A: { value: x, transform: dotenv } }",
+                "`dotenv` needs `variables`",
+            ),
+            (
+                "secret-environ: { A: { value: x, variables: [B] } }",
+                "only `transform: dotenv` has `variables`",
+            ),
+            (
+                "secret-environ: { A: { value: x, transform: dotenv, variables: [] } }",
+                "`variables` cannot be empty",
+            ),
+            (
+                "secret-environ: { A: { value: x, transform: dotenv, variables: [B, B] } }",
+                "a variable is named twice",
+            ),
+            (
+                "secret-environ: { A: { value: x, transform: dotenv, variables: [7B] } }",
+                "a variable's name holds only letters",
+            ),
+            (
+                "secret-environ: { A: { value: x, mode: 0400 } }",
+                "unknown key; known are value",
+            ),
+            (
+                "secret-files: { A: { value: x, transform: dotenv, variables: [B] } }",
+                "`dotenv` makes variables, not a file",
+            ),
+            (
+                "secret-files: { A: { value: x, mode: 0o600 } }",
+                "its mode is within 0444",
+            ),
+            ("secret-files: { ../A: x }", "holds no `.`, `..`"),
+            ("secret-files: { '': x }", "holds no `.`, `..`"),
+            ("secret-files: { /a//b: x }", "holds no `.`, `..`"),
+            (
+                "secret-files: { A: x, /run/secrets/A: y }",
+                "this file is given twice",
+            ),
+            ("secret-files: { A: 7 }", "expected a token"),
+            (
+                "secret-templates: { A: '@{secret:B' }",
+                "a `@{secret:` has no `}`",
+            ),
+            (
+                "secret-templates: { A: { mode: 0o400 } }",
+                "`text` is missing",
+            ),
+            ("no-default-secrets: maybe", "expected `true` or `false`"),
             ("workdir: srv", "must be absolute"),
             ("user-id: -1", "it is negative"),
             ("group-id: 4294967295", "at most 4294967294"),

@@ -9,12 +9,13 @@
 //!
 //! [`kernel`] has `/proc` and `/sys`, [`devices`] `/dev`, [`volumes`] the four
 //! kinds of volumes, [`files`] `resolv.conf` and `hosts`, [`own`] the
-//! container's small tmpfs.
+//! container's small tmpfs, [`secrets`] the one with the files of secrets.
 
 mod devices;
 mod files;
 mod kernel;
 mod own;
+mod secrets;
 mod volumes;
 
 use std::os::fd::OwnedFd;
@@ -30,13 +31,16 @@ use crate::sys::mount::{self, NODEV, NOSUID, READONLY};
 use crate::sys::procfs;
 
 use own::OwnTmpfs;
+use secrets::SecretsTmpfs;
 
 /// Builds the plan's file system and makes it this process's root, in a mount
-/// namespace of its own. Gives back the container's procfs.
-pub fn enter(plan: &Plan, cgroup: &Placement) -> Result<OwnedFd, Failure> {
+/// namespace of its own. Gives back the container's procfs, and the files of the
+/// plan's secrets, which are still empty and can be written nowhere else.
+pub fn enter(plan: &Plan, cgroup: &Placement) -> Result<(OwnedFd, Vec<OwnedFd>), Failure> {
     mount::make_all_private().cannot("make private", "the mounts of the host")?;
     let site = Site {
         own: OwnTmpfs::attach(&plan.mount_dir)?,
+        secrets: SecretsTmpfs::attach(plan)?,
         root: attach_image(plan)?,
         proc: kernel::new_procfs()?,
         cgroup,
@@ -48,8 +52,12 @@ pub fn enter(plan: &Plan, cgroup: &Placement) -> Result<OwnedFd, Failure> {
     for file in &plan.files {
         files::make(&site, file)?;
     }
+    for file in site.secrets.iter().flat_map(SecretsTmpfs::single) {
+        secrets::mount_file(&site, file)?;
+    }
     mount::enter_root(&site.root).cannot_at("make the root", &plan.image)?;
-    Ok(site.proc)
+    let files = site.secrets.map(SecretsTmpfs::into_files);
+    Ok((site.proc, files.unwrap_or_default()))
 }
 
 /// A container's file system under construction.
@@ -57,6 +65,8 @@ struct Site<'a> {
     plan: &'a Plan,
     cgroup: &'a Placement,
     own: OwnTmpfs,
+    /// None: no file holds a secret.
+    secrets: Option<SecretsTmpfs>,
     root: OwnedFd,
     /// Straight from the kernel, so it cannot be anything but procfs; used
     /// instead of whatever `/proc` leads to.
@@ -100,6 +110,7 @@ impl Site<'_> {
                 volumes::mount_persistent(self, target, host, make.as_ref())
             }
             MountSource::Tmpfs { size, mode } => volumes::mount_tmpfs(self, target, *size, *mode),
+            MountSource::Secrets => secrets::mount_directory(self, target),
             MountSource::Statedir { below, owner } => {
                 volumes::mount_statedir(self, target, below, owner)
             }

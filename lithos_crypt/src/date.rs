@@ -1,5 +1,6 @@
 //! Days, as `expires` has them.
 
+use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A day of the calendar, in UTC.
@@ -61,6 +62,12 @@ impl Day {
     }
 }
 
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04}-{:02}-{:02}", self.year, self.month, self.day)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,6 +80,7 @@ mod tests {
             (20_819, "2027-01-01"),
         ] {
             assert_eq!(Some(Day::after_epoch(days)), Day::parse(text), "{text}");
+            assert_eq!(Day::after_epoch(days).to_string(), text);
         }
     }
 
