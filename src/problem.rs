@@ -11,6 +11,7 @@ pub(crate) mod place;
 mod redact;
 mod render;
 
+pub(crate) use redact::{is_secret, is_secret_path};
 pub use render::in_colour;
 
 use std::fmt;

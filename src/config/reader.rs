@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::node::{self, Node};
-use crate::problem::{Place, Problem, Severity, Source, Step, legible};
+use crate::problem::{Place, Problem, Severity, Source, Step, is_secret, is_secret_path, legible};
 
 /// How many problems of one document are told. Each costs a reading of the
 /// text when it is shown, so there are fewer for a large one.
@@ -425,8 +425,22 @@ impl<'a> Map<'a> {
         }
     }
 
+    /// Whether a key for secrets has something else than its mapping, so that the
+    /// keys beside it may be what was meant to stand below it.
+    fn has_broken_secrets(&self) -> bool {
+        self.entries.iter().any(|(value, _)| {
+            let Some(Step::Key(key)) = value.steps.last() else {
+                return false;
+            };
+            is_secret(key) && !is_secret_path(key) && !value.is_map()
+        })
+    }
+
     /// Refuses the keys that nobody asked for.
     pub fn finish(self) {
+        if self.has_broken_secrets() {
+            return self.finish_unnamed();
+        }
         for (value, asked) in &self.entries {
             let (false, Some(Step::Key(written))) = (asked, value.steps.last()) else {
                 continue;

@@ -83,7 +83,7 @@ fn mentions_secret(line: &str) -> bool {
 /// Whether values below `key` are secret: it is like `secret-environ`, however
 /// misspelt, or speaks of secrets and is not one of the keys that do so
 /// harmlessly.
-fn is_secret(key: &str) -> bool {
+pub(crate) fn is_secret(key: &str) -> bool {
     const HARMLESS: [&str; 4] = [
         "no-default-secrets",
         "secrets-namespaces",
@@ -99,6 +99,12 @@ fn is_secret(key: &str) -> bool {
         key.len().abs_diff(secret.len()) <= 4 && strsim::osa_distance(&key, secret) <= 4
     };
     !HARMLESS.contains(&key.as_str()) && (key.contains("secret") || SECRET.iter().any(close))
+}
+
+/// Whether the value of the secret `key` is the path of a file, or of several.
+pub(crate) fn is_secret_path(key: &str) -> bool {
+    let key = key.replace('_', "-");
+    matches!(key.as_str(), "secret-environ-file" | "secrets-private-key")
 }
 
 /// The line without any value: its indentation, its key if it is surely one,

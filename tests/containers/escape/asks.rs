@@ -135,6 +135,26 @@ pub const CONTAINER: &[Row] = &[
         Instead(container("secret-environ-file: secrets.yaml")),
     ),
     row(
+        "secret-files",
+        container("secret-files: { a: '{others-token}' }"),
+        "no token for",
+        By("secrets-namespaces: [others]"),
+    ),
+    row(
+        "secret-files",
+        container("secret-files: { ../../etc/a: '{own-token}' }"),
+        "..",
+        Instead(container("secret-files: { a: '{own-token}' }")),
+    ),
+    row(
+        "secret-templates",
+        container("secret-templates: { a: '@{secret:SOME}' }"),
+        "names no secret",
+        Instead(container(
+            "secret-environ: { SOME: '{own-token}' }\nsecret-templates: { a: '@{secret:SOME}' }",
+        )),
+    ),
+    row(
         "workdir",
         container("workdir: work"),
         "absolute",
@@ -436,7 +456,7 @@ pub const PROCESS: &[Row] = &[
 ];
 
 /// Fields whose every value is within what a container may decide by itself.
-pub const HARMLESS: [&str; 2] = ["restart-process-only", "metadata"];
+pub const HARMLESS: [&str; 3] = ["restart-process-only", "metadata", "no-default-secrets"];
 
 /// What only a maintainer can loosen; neither of the hostile configs has such keys.
 pub const LOOSENINGS: [&str; 14] = [

@@ -61,6 +61,7 @@ fn ground() -> Option<(Ground, [String; 2])> {
     let ground = Ground::new()?;
     let tokens = ["own", "others"].map(|space| ground.seal("alpha", space, "hunter2"));
     ground.directory("host/read", 1000, 0o755);
+    ground.directory("images/probe/run/secrets", 0, 0o755);
     let outside = ground.write("host/secrets.yaml", format!("A: {}\n", tokens[0]));
     ground.write(
         "images/probe/config/secrets.yaml",
