@@ -1,6 +1,7 @@
 //! A running supervisor, and what can be seen of its containers from outside.
 
 use std::fs::{self, File};
+use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -115,6 +116,13 @@ impl<'a> Tree<'a> {
                 stdio.unwrap_or_default()
             )
         })
+    }
+
+    /// Waits until the supervisor listens, which it does not yet when it has just been
+    /// started, nor is it prepared for a signal.
+    pub fn listens(&self) {
+        let connect = || UnixStream::connect(self.ground.path("run/control.sock"));
+        self.wait("answer to a connection", || connect().ok());
     }
 
     /// The pid of the container's knot, once there is one.

@@ -204,6 +204,8 @@ fn a_supervisor_killed_while_knots_set_up_leaves_none_to_come() {
         tree.ended();
         std::mem::forget(tree);
         let next = ground.start();
+        // Else the others' containers answer before it can be told to stop.
+        next.listens();
         for name in ["shop/web.0", "shop/web.1"] {
             next.process(name);
         }

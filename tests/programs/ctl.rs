@@ -35,12 +35,6 @@ fn state(ground: &Ground, name: &str) -> String {
     json["containers"][0]["state"].as_str().unwrap().to_owned()
 }
 
-/// A supervisor that has just been started does not listen yet.
-fn listening(ground: &Ground, tree: &Tree<'_>) {
-    let connect = || UnixStream::connect(ground.path("run/control.sock"));
-    tree.wait("answer to a connection", || connect().ok());
-}
-
 fn started(ground: &Ground) -> Tree<'_> {
     ground.processes("web: { image: probe, config: /config/web.yaml, instances: 2 }");
     ground.container("arguments: [list=/bin, sleep]");
@@ -85,14 +79,14 @@ fn a_hold_outlives_kill_9_reloads_and_a_stop() {
     assert_eq!(state(&ground, "shop/web.0"), "held");
     tree.abandon();
     let mut tree = ground.start();
-    listening(&ground, &tree);
+    tree.listens();
     assert_eq!(state(&ground, "shop/web.0"), "held");
     done(&ground, &["reload"]);
     assert_eq!(state(&ground, "shop/web.0"), "held");
     assert!(tree.stop().success());
     assert!(!ground.path("run/control.sock").exists());
     let tree = ground.start();
-    listening(&ground, &tree);
+    tree.listens();
     tree.process("shop/web.1");
     assert_eq!(state(&ground, "shop/web.0"), "held");
     assert_eq!(ground.knot("shop/web.0"), None);
