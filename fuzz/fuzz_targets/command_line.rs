@@ -15,6 +15,10 @@ fuzz_target!(|text: &str| {
             let again = Request::from_args(Request::verify_args(plan).into_iter().skip(1));
             assert_eq!(again, Ok(Request::Verify { plan }));
         }
+        Ok(Request::Join(join)) => {
+            let again = Request::from_args(join.to_args().into_iter().skip(1));
+            assert_eq!(again, Ok(Request::Join(join)));
+        }
         Ok(Request::Help | Request::Version) => {}
         Err(err) => assert!(!err.to_string().is_empty()),
     }

@@ -1,12 +1,14 @@
 //! From the texts of the four configs to plans, the way that `lithos::load` goes.
 
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 
-use lithos::config::container::{SecretMap, read_container, read_secrets_file};
+use lithos::config::container::{read_container, read_secrets_file};
 use lithos::config::master::read_master;
 use lithos::config::process::{Process, read_processes};
 use lithos::config::sandbox::{Sandbox, read_sandbox};
+use lithos::config::secret::SecretMap;
 use lithos::name::Name;
 use lithos::problem::{Problem, Severity, Source};
 use lithos::resolve::paths::{self, Home};
@@ -54,7 +56,7 @@ impl Texts<'_> {
     /// # Panics
     ///
     /// Where something does not hold that should hold of any text.
-    pub fn resolve(&self) -> Vec<Plan> {
+    pub fn resolve(&self) -> Vec<Rc<Plan>> {
         let (master, problems) = read_master(&source("/etc/lithos/master.yaml", self.master));
         show(&problems);
         let Some(master) = master else {
@@ -86,11 +88,11 @@ impl Texts<'_> {
 }
 
 impl Scene<'_> {
-    fn processes(&self, file: &Path) -> Vec<Plan> {
+    fn processes(&self, file: &Path) -> Vec<Rc<Plan>> {
         let source = source(file, self.texts.process);
         let (processes, problems) = read_processes(&source);
         show(&problems);
-        let mut all: Vec<Vec<Plan>> = Vec::new();
+        let mut all: Vec<Vec<Rc<Plan>>> = Vec::new();
         for (name, process) in processes.iter().flatten() {
             let Some(process) = process else { continue };
             let doc = Doc {
@@ -100,7 +102,9 @@ impl Scene<'_> {
             };
             let template = self.process(name, doc);
             all.push(template.as_ref().map(Template::plans).unwrap_or_default());
-            plans::hold(all.last().expect("it was pushed just now"));
+            let origins = template.map(|template| template.origins().clone());
+            let plans = all.last().expect("it was pushed just now");
+            plans::hold(plans, &origins.unwrap_or_default());
         }
         let _ = conflicts::conflicts(all.iter().map(Vec::as_slice));
         all.into_iter().flatten().collect()

@@ -12,7 +12,7 @@ use lithos::facts::{
     Facts, Found, KeyFile, Kind, MountFacts, Planned, PublicHalf, Questions, Seen, Sight,
 };
 use lithos::resolve::plan::MountSource;
-use lithos_crypt::PublicKey;
+use lithos_crypt::{Day, PublicKey};
 
 const PUBLIC_KEY: &str = include_str!("../../lithos_crypt/tests/vectors/keys/alpha.pub");
 
@@ -55,6 +55,7 @@ pub fn answer(questions: &Questions) -> Facts {
             .as_ref()
             .map(|_| address(2).into_iter().collect()),
         open_files_max: Some(1 << 20),
+        today: Day::parse("2026-11-22").expect("a day"),
     }
 }
 
