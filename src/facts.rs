@@ -184,14 +184,14 @@ pub struct KeyFile {
     pub seen: Seen,
     /// Whether this user may read it.
     pub readable: bool,
-    /// The public key beside it, `KEY.pub`.
+    /// The public key beside it, `KEY.pub`; not looked at where the file itself can be read.
     pub public: PublicHalf,
 }
 
 /// What the file beside a private key file says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PublicHalf {
-    /// There is none.
+    /// There is none, or none that matters.
     Missing,
     /// The hashes of the public keys in it.
     Hashes(Vec<ShortHash>),
@@ -310,11 +310,15 @@ impl From<rustix::fs::Stat> for Found {
 }
 
 fn key_file(path: &Path) -> KeyFile {
+    let access = rustix::fs::accessat(CWD, path, Access::READ_OK, rustix::fs::AtFlags::EACCESS);
+    let readable = access.is_ok();
     KeyFile {
         seen: seen(stat(path)),
-        readable: rustix::fs::accessat(CWD, path, Access::READ_OK, rustix::fs::AtFlags::EACCESS)
-            .is_ok(),
-        public: public_half(&paths::public_key(path)),
+        readable,
+        public: match readable {
+            true => PublicHalf::Missing,
+            false => public_half(&paths::public_key(path)),
+        },
     }
 }
 

@@ -189,7 +189,7 @@ fn run(options: &Options) -> Result<u8, CmdError> {
     let name = plan.name.clone();
     let mut record = records.intent(Rc::new(plan), History::default(), None);
     record.caller = Some(system("note which process this is", own_note())?);
-    let ended = attend(&launcher, &records, &mut record, &signals);
+    let ended = attend(launcher, &records, &mut record, &signals);
     let report = records.last_report(&name);
     discard(&records, &name, Some(&record));
     ended?;
@@ -250,7 +250,7 @@ fn own_note() -> io::Result<Knot> {
 
 /// Launches the knot and attends to it until it has ended.
 fn attend(
-    launcher: &Launcher,
+    launcher: Launcher,
     records: &Records,
     record: &mut Record,
     signals: &SignalFd,
@@ -259,6 +259,8 @@ fn attend(
     let mut sockets = shared_sockets(records, &plan)?;
     if !plan.stdio.interactive {
         let launched = launcher.prepare(records, &mut sockets, record, None)?;
+        // While the knot builds the container.
+        drop(launcher);
         return Ok(foreground::attend(launched, signals)?);
     }
     foreground::attend_interactive(signals, |standard| {

@@ -438,6 +438,9 @@ impl<'a> Map<'a> {
 
     /// Refuses the keys that nobody asked for.
     pub fn finish(self) {
+        if self.entries.iter().all(|(_, asked)| *asked) {
+            return;
+        }
         if self.has_broken_secrets() {
             return self.finish_unnamed();
         }

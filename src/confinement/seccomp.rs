@@ -14,8 +14,6 @@
 //! This module must never ask the machine it runs on: the same names give the
 //! same filter. [`crate::sys::seccomp`] installs one.
 
-use std::collections::BTreeMap;
-
 use quick_error::quick_error;
 
 use super::bpf::{Answer, Architecture, Instruction, Pass, Rule, Test, compile};
@@ -104,41 +102,42 @@ pub fn syscall_number(name: &str) -> Option<u32> {
 
 /// Where each range of numbers begins, and the rule for it.
 fn ranges(architecture: Architecture, allowed: &[&str]) -> Vec<(u32, Rule)> {
-    let rules = rules(architecture, allowed);
-    let mut ranges = vec![(0, ABSENT)];
-    let mut begin = |number: u32, rule: Rule| match ranges.last_mut() {
-        Some((at, last)) if *at == number => *last = rule,
-        Some((_, last)) if *last == rule => {}
-        _ => ranges.push((number, rule)),
-    };
-    let mut next = 0;
-    for (number, rule) in rules {
-        if number > next {
-            begin(next, ABSENT);
+    let mut ranges = Vec::with_capacity(64);
+    ranges.push((0, ABSENT));
+    for (number, rule) in (0..).zip(rules(architecture, allowed)) {
+        match ranges.last_mut() {
+            Some((at, last)) if *at == number => *last = rule,
+            Some((_, last)) if *last == rule => {}
+            _ => ranges.push((number, rule)),
         }
-        begin(number, rule);
-        next = number + 1;
     }
-    begin(next, ABSENT);
-    begin(X32, REFUSE);
+    ranges.push((X32, REFUSE));
     ranges
 }
 
-/// The rule for each number that has a name.
-fn rules(architecture: Architecture, allowed: &[&str]) -> BTreeMap<u32, Rule> {
-    let with = |list: &'static [syscalls::Syscall], rule: fn(&str) -> Rule| {
-        list.iter().filter_map(move |call| {
-            let rule = match allowed.contains(&call.name) {
+/// The rule for each number there is, by number, and for the one after the last. Every
+/// start makes a filter, so nothing is sorted here.
+fn rules(architecture: Architecture, allowed: &[&str]) -> Vec<Rule> {
+    let mut rules = Vec::with_capacity(512);
+    let mut with = |list: &'static [syscalls::Syscall], rule: fn(&str) -> Rule| {
+        for call in list {
+            let Some(number) = call.number(architecture) else {
+                continue;
+            };
+            let number = number as usize;
+            if rules.len() < number + 2 {
+                rules.resize(number + 2, ABSENT);
+            }
+            rules[number] = match allowed.contains(&call.name) {
                 true => ALLOW,
                 false => rule(call.name),
             };
-            Some((call.number(architecture)?, rule))
-        })
+        }
     };
-    with(ORDINARY, |_| ALLOW)
-        .chain(with(REFUSED, |_| REFUSE))
-        .chain(with(CHECKED, checked))
-        .collect()
+    with(ORDINARY, |_| ALLOW);
+    with(REFUSED, |_| REFUSE);
+    with(CHECKED, checked);
+    rules
 }
 
 /// The rule for a call of [`CHECKED`].

@@ -105,31 +105,42 @@ fn put(directory: &OwnedFd, process: Pid) -> io::Result<()> {
     io::Write::write_all(&mut fs::File::from(procs), pid.as_bytes())
 }
 
-/// Removes the container's cgroup from every hierarchy, killing what is in it.
-///
-/// # Errors
-///
-/// `EBUSY` if something in it has not ended yet: to be tried again later.
-pub fn remove(cgroup: &Cgroup) -> io::Result<()> {
-    let mut outcome = Ok(());
-    for hierarchy in hierarchy::all()? {
-        let path = hierarchy.base.join(&cgroup.parent).join(&cgroup.name);
-        if let Err(err) = remove_tree(&path) {
-            outcome = Err(err);
-        }
-    }
-    outcome
-}
+/// The hierarchies that containers may have cgroups in, found once for many removals.
+#[derive(Debug, Default)]
+pub struct Hierarchies(Vec<Hierarchy>);
 
-/// Removes the common parent of the containers' cgroups where it is empty.
-pub fn remove_parent(parent: &str) {
-    for hierarchy in hierarchy::all().unwrap_or_default() {
-        // One that is not empty, or not there, is left alone.
-        let own = Path::new(parent)
-            .ancestors()
-            .take_while(|path| *path != Path::new(""));
-        for path in own {
-            let _ = fs::remove_dir(hierarchy.base.join(path));
+impl Hierarchies {
+    /// Finds those that are mounted now.
+    pub fn find() -> io::Result<Self> {
+        hierarchy::all().map(Self)
+    }
+
+    /// Removes the container's cgroup from every hierarchy, killing what is in it.
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY` if something in it has not ended yet: to be tried again later.
+    pub fn remove(&self, cgroup: &Cgroup) -> io::Result<()> {
+        let mut outcome = Ok(());
+        for hierarchy in &self.0 {
+            let path = hierarchy.base.join(&cgroup.parent).join(&cgroup.name);
+            if let Err(err) = remove_tree(&path) {
+                outcome = Err(err);
+            }
+        }
+        outcome
+    }
+
+    /// Removes the common parent of the containers' cgroups where it is empty.
+    pub fn remove_parent(&self, parent: &str) {
+        for hierarchy in &self.0 {
+            // One that is not empty, or not there, is left alone.
+            let own = Path::new(parent)
+                .ancestors()
+                .take_while(|path| *path != Path::new(""));
+            for path in own {
+                let _ = fs::remove_dir(hierarchy.base.join(path));
+            }
         }
     }
 }

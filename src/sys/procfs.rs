@@ -13,11 +13,10 @@ use rustix::fs::{Mode, OFlags, PROC_SUPER_MAGIC, ResolveFlags, fstatfs, openat2}
 pub fn open(root: impl AsFd, path: impl AsRef<Path>, flags: OFlags) -> io::Result<File> {
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
     let flags = flags | OFlags::NOCTTY | OFlags::CLOEXEC;
-    // Only named at first: to open something else can have effects.
-    let named = openat2(&root, path.as_ref(), OFlags::PATH, Mode::empty(), resolve)?;
-    verify(&named)?;
+    // Asked before, since to open something else can have effects. What is beneath, and
+    // on no other mount, is of the same file system.
+    verify(&root)?;
     let file: OwnedFd = openat2(root, path.as_ref(), flags, Mode::empty(), resolve)?;
-    verify(&file)?;
     Ok(file.into())
 }
 

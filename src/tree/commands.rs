@@ -5,7 +5,7 @@ use ::log::{info, warn};
 
 use super::log::about;
 use super::records::{Found, Record, Records};
-use crate::knot::cgroup;
+use crate::knot::cgroup::Hierarchies;
 use crate::name::ContainerName;
 use crate::sys::pidfd;
 
@@ -34,7 +34,7 @@ pub fn discard_stale(records: &Records) {
 pub fn discard(records: &Records, name: &ContainerName, record: Option<&Record>) {
     let target = about(&name.sandbox);
     if let Some(cgroup) = record.and_then(|record| record.plan.cgroup.as_ref())
-        && let Err(err) = cgroup::remove(cgroup)
+        && let Err(err) = Hierarchies::find().and_then(|all| all.remove(cgroup))
     {
         return warn!(target: &target, "{name}: cannot remove its cgroup: {err}");
     }

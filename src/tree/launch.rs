@@ -77,6 +77,9 @@ pub struct Launcher {
     /// Held since start, so that an upgrade on disk never mixes an old
     /// supervisor with a new knot.
     program: OwnedFd,
+    /// Where that was opened. Closing it takes a while (the kernel waits until nobody
+    /// looks at the mount any more), so that is left to whoever drops this.
+    _shield: OwnedFd,
     null: File,
 }
 
@@ -96,8 +99,12 @@ impl Launcher {
             return Err(LaunchError::Untrusted(path));
         }
         let null = step("open /dev/null", File::open("/dev/null"))?;
-        let program = step("shield lithos_knot", read_only(dir, program))?;
-        Ok(Self { program, null })
+        let (program, shield) = step("shield lithos_knot", read_only(dir, program))?;
+        Ok(Self {
+            program,
+            _shield: shield,
+            null,
+        })
     }
 
     /// Starts what `record` intends, and completes the record. Returns the
@@ -185,18 +192,18 @@ impl Launcher {
 
 /// The program, on a read-only mount that is not attached anywhere: whoever gets
 /// hold of it in a container, by executing it or through `/proc`, cannot write it,
-/// whatever its user is.
-fn read_only(dir: &Path, program: OwnedFd) -> io::Result<OwnedFd> {
+/// whatever its user is. And that mount.
+fn read_only(dir: &Path, program: OwnedFd) -> io::Result<(OwnedFd, OwnedFd)> {
     let attributes = READONLY | NOSUID | NODEV;
-    let again = mount::clone_of(mount::open_directory(dir)?, attributes)?;
+    let shield = mount::clone_of(mount::open_directory(dir)?, attributes)?;
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let again = openat(&again, "lithos_knot", flags, Mode::empty())?;
+    let again = openat(&shield, "lithos_knot", flags, Mode::empty())?;
     let (one, other) = (fstat(&program)?, fstat(&again)?);
     match (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino) {
         // Of its directory, so that `ps` shows its name.
-        true => Ok(again),
+        true => Ok((again, shield)),
         // It is a symlink, or itself mounted there.
-        false => mount::clone_of(program, attributes),
+        false => Ok((mount::clone_of(program, attributes)?, shield)),
     }
 }
 

@@ -36,6 +36,10 @@ use crate::sys::pidfd;
 /// The format of a record. A reader refuses any other, so it changes only when
 /// an old reader would misunderstand, not when a field is added.
 const VERSION: u32 = 1;
+/// The supervisor's file in a container's directory.
+const RECORD: &str = "record.json";
+/// The knot's.
+const REPORT: &str = "report";
 /// As much of the end of a report is read.
 const REPORT_TAIL: u64 = 64 * 1024;
 
@@ -236,13 +240,19 @@ impl Records {
     /// Replaces the container's record.
     pub fn write(&self, record: &Record) -> io::Result<()> {
         let dir = self.container_dir(&record.plan.name);
-        DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
-        let (new, old) = (dir.join("record.new"), dir.join("record.json"));
+        let (new, old) = (dir.join("record.new"), dir.join(RECORD));
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(true).mode(0o600);
         let mut json = serde_json::to_vec(record)?;
         json.push(b'\n');
-        options.open(&new)?.write_all(&json)?;
+        let file = options.open(&new).or_else(|err| match err.kind() {
+            io::ErrorKind::NotFound => {
+                DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
+                options.open(&new)
+            }
+            _ => Err(err),
+        });
+        file?.write_all(&json)?;
         fs::rename(new, old)
     }
 
@@ -298,7 +308,16 @@ impl Records {
 
     /// Removes all that is kept of the container.
     pub fn remove(&self, name: &ContainerName) -> io::Result<()> {
-        match fs::remove_dir_all(self.container_dir(name)) {
+        let dir = self.container_dir(name);
+        // What is there most likely, without looking.
+        for file in [RECORD, REPORT] {
+            let _ = fs::remove_file(dir.join(file));
+        }
+        let removed = fs::remove_dir(&dir).or_else(|err| match err.kind() {
+            io::ErrorKind::NotFound => Ok(()),
+            _ => fs::remove_dir_all(dir),
+        });
+        match removed {
             Err(err) if err.kind() != io::ErrorKind::NotFound => Err(err),
             _ => {
                 // Fails while there are others in the sandbox, as it should.
@@ -321,7 +340,7 @@ impl Records {
 
     /// The report of the container's knot.
     pub fn report(&self, name: &ContainerName) -> PathBuf {
-        self.container_dir(name).join("report")
+        self.container_dir(name).join(REPORT)
     }
 
     /// The boot that they are of.

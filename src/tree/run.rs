@@ -40,7 +40,7 @@ use super::service::{self, Watchdog};
 use super::signals::{Request, Signals};
 use super::sockets::Sockets;
 use crate::cause::Cause;
-use crate::knot::cgroup::{self, Meters};
+use crate::knot::cgroup::{Hierarchies, Meters};
 use crate::load;
 use crate::name::ContainerName;
 use crate::problem::Problem;
@@ -142,6 +142,9 @@ pub fn run(config: &Path, to_stderr: bool, level: Option<LevelFilter>) -> Result
         loading: Loading::new(home),
         records,
         past,
+        hierarchies: Hierarchies::find()
+            .inspect_err(|err| warn!("cannot find the cgroup hierarchies: {err}"))
+            .unwrap_or_default(),
         meters: Meters::find(),
         scrapes: Scrapes::default(),
         launcher,
@@ -213,6 +216,7 @@ struct Tree {
     loading: Loading,
     records: Records,
     past: Past,
+    hierarchies: Hierarchies,
     meters: Meters,
     scrapes: Scrapes,
     launcher: Launcher,
@@ -521,12 +525,12 @@ impl Tree {
         let Some(cgroup) = container.and_then(|c| c.record.plan.cgroup.as_ref()) else {
             return;
         };
-        if let Err(err) = cgroup::remove(cgroup) {
+        if let Err(err) = self.hierarchies.remove(cgroup) {
             warn!(target: &about(&name.sandbox), "{name}: cannot remove its cgroup: {err}");
         }
         // Nobody will be put below a former parent again.
         if self.loading.home().master.cgroup_name.as_ref() != Some(&cgroup.parent) {
-            cgroup::remove_parent(&cgroup.parent);
+            self.hierarchies.remove_parent(&cgroup.parent);
         }
     }
 
@@ -573,7 +577,7 @@ impl Tree {
         // Fails if it is not empty, as it should.
         let _ = fs::remove_dir(&home.mount_dir);
         if let Some(parent) = &home.master.cgroup_name {
-            cgroup::remove_parent(parent);
+            self.hierarchies.remove_parent(parent);
         }
     }
 }

@@ -23,9 +23,10 @@ fn limited(script: &str, name: &str) -> Stage {
 
 fn remove(stage: &Stage) {
     let cgroup = serde_json::from_value(stage.plan["cgroup"].clone()).unwrap();
-    cgroup::remove(&cgroup).unwrap();
+    let all = cgroup::Hierarchies::find().unwrap();
+    all.remove(&cgroup).unwrap();
     // It is the parent of other tests' cgroups, too, so it may stay for now.
-    cgroup::remove_parent(&cgroup.parent);
+    all.remove_parent(&cgroup.parent);
     assert!(cgroups_of(&cgroup.name).is_empty());
 }
 

@@ -365,5 +365,7 @@ fn the_cgroup_goes_with_the_command() {
     send(&child, Signal::SIGTERM);
     assert_eq!(child.wait().unwrap().code(), Some(143));
     assert_eq!(cgroups(), "");
-    lithos::knot::cgroup::remove_parent(&parent);
+    lithos::knot::cgroup::Hierarchies::find()
+        .unwrap()
+        .remove_parent(&parent);
 }

@@ -198,7 +198,9 @@ fn has_all_that_a_start_has_under_limits() {
     kill(Pid::from_raw(executed), Signal::SIGKILL).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(137));
     drop(tree);
-    lithos::knot::cgroup::remove_parent(&parent);
+    lithos::knot::cgroup::Hierarchies::find()
+        .unwrap()
+        .remove_parent(&parent);
 }
 
 #[test]
