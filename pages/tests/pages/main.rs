@@ -12,6 +12,7 @@ use std::sync::OnceLock;
 use clap::Command as Definition;
 
 mod help;
+mod live;
 
 use help::Words;
 
@@ -203,32 +204,6 @@ fn fish_completes_every_flag_and_command() {
                 .filter(|word| begun.is_empty() || (begun == "--") == word.starts_with("--"));
             expect_all(&line, &wanted.cloned().collect(), &found, "fish");
         }
-    }
-}
-
-#[test]
-fn zsh_is_told_of_every_flag_and_command() {
-    for (line, definition) in lines() {
-        let file = share().join(format!("zsh/site-functions/_{}", line[0]));
-        if shell("zsh", "zsh -n \"$0\"", &[&file]).is_none() {
-            return;
-        }
-        let text = fs::read_to_string(&file).unwrap();
-        let part = match line.get(1) {
-            // What comes after the command, up to the next one.
-            Some(command) => {
-                let (_, rest) = text.split_once(&format!("({command})\n")).expect(command);
-                rest.split_once("\n;;").expect(command).0
-            }
-            None => &text,
-        };
-        let found = part
-            .split(|c: char| c.is_whitespace() || "'*[]=(){}+,:".contains(c))
-            .map(str::to_owned)
-            .collect();
-        let words = Words::of(&definition);
-        expect_all(&line, &words.flags, &found, "zsh");
-        expect_all(&line, &words.commands, &found, "zsh");
     }
 }
 
