@@ -20,6 +20,7 @@ mod tree;
 mod bridged;
 mod clean;
 mod cmd;
+mod control;
 mod ctl;
 mod exec;
 mod exec_hostile;
