@@ -26,16 +26,6 @@ pub fn programs() -> &'static Path {
     })
 }
 
-/// Their names, and that of the program that writes the pages.
-pub fn names() -> Vec<String> {
-    let mut names: Vec<String> = lithos::programs::commands()
-        .iter()
-        .map(|command| command.get_name().to_owned())
-        .collect();
-    names.push("lithos_pages".to_owned());
-    names
-}
-
 /// Makes a package of these programs and returns its path.
 pub fn package(programs: &Path, version: &str, directory: &Path) -> PathBuf {
     let output = Command::new(Path::new(ROOT).join("scripts/package-deb"))
