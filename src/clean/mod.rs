@@ -77,7 +77,7 @@ fn time(text: &str) -> Result<Duration, units::UnitError> {
 /// The program.
 pub fn main() -> ExitCode {
     let options = Options::parse();
-    let home = match options.master.home() {
+    let home = match options.master.home(ExitCode::FAILURE) {
         Ok(home) => home,
         Err(failure) => return failure,
     };

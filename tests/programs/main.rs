@@ -26,5 +26,6 @@ mod exec;
 mod exec_hostile;
 mod help;
 mod metrics;
+mod nobody;
 mod ps;
 mod terminal;
