@@ -270,7 +270,7 @@ fn the_package_is_without_complaints_of_lintian() {
         return;
     }
     let ground = TempDir::new().unwrap();
-    let package = built::package(built::programs(), "0.1.0-1", ground.path());
+    let package = built::package("0.1.0-1", ground.path(), &[]);
     let output = Command::new("lintian")
         .args(["--allow-root", "--fail-on", "error,warning"])
         .arg(&package)
@@ -284,7 +284,7 @@ fn the_package_is_without_complaints_of_lintian() {
 fn the_same_programs_make_the_same_package() {
     let (one, other) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let make = |ground: &TempDir| {
-        let package = built::package(built::programs(), "0.1.0-1", ground.path());
+        let package = built::package("0.1.0-1", ground.path(), &built::QUICK);
         fs::read(package).unwrap()
     };
     assert!(make(&one) == make(&other));

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use crate::built::{package, programs};
+use crate::built::{QUICK, package};
 use crate::probe::probe;
 use crate::{boot, expect_success, needs_vm};
 
@@ -13,7 +13,7 @@ fn the_package_upgrades_and_the_unit_survives_everything_but_a_stop_which_leaves
     needs_vm!();
     let ground = TempDir::new().unwrap();
     let versions = ["0.1.0-1", "0.1.1-1"];
-    let [first, second] = versions.map(|version| package(programs(), version, ground.path()));
+    let [first, second] = versions.map(|version| package(version, ground.path(), &QUICK));
     let client = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vm/client.py");
     let files = [&first, &second, probe(), Path::new(client)];
     let output = boot(true, include_str!("service.sh"), &files);

@@ -45,7 +45,7 @@ step "install the package"
 # short that the emulator's own pauses look like a hung supervisor.
 mkdir /etc/systemd/system/lithos.service.d
 printf '[Service]\nWatchdogSec=20s\n' >/etc/systemd/system/lithos.service.d/test.conf
-apt-get -qq install -y /lithos/lithos_0.1.0-1_*.deb </dev/null || fail "apt-get install"
+dpkg --install /lithos/lithos_0.1.0-1_*.deb </dev/null || fail "dpkg --install"
 [ "$(installed)" = "0.1.0-1 ii " ] || fail "installed: $(installed)"
 [ "$(property ActiveState) $(property UnitFileState)" = "active enabled" ] || fail "it was not started and enabled"
 [ "$(property StatusText)" = "supervising 0 containers" ] || fail "status: $(property StatusText)"
