@@ -208,6 +208,28 @@ fn fish_completes_every_flag_and_command() {
 }
 
 #[test]
+fn no_shell_offers_what_is_hidden() {
+    let programs = lithos::programs::commands();
+    let hidden = programs.iter().flat_map(|program| {
+        let subcommands = program.get_subcommands();
+        let hidden = subcommands.filter(|command| command.is_hide_set());
+        hidden.map(|hidden| (program.get_name(), hidden.get_name()))
+    });
+    let hidden: Vec<_> = hidden.collect();
+    assert!(!hidden.is_empty());
+    for (program, hidden) in hidden {
+        for file in [
+            format!("bash-completion/completions/{program}"),
+            format!("zsh/site-functions/_{program}"),
+            format!("fish/vendor_completions.d/{program}.fish"),
+        ] {
+            let text = fs::read_to_string(share().join(&file)).unwrap();
+            assert!(!text.contains(hidden), "{hidden} in {file}");
+        }
+    }
+}
+
+#[test]
 fn a_directory_that_cannot_be_made_is_an_error() {
     let output = write_to(Path::new("/dev/null/share"));
     assert_eq!(output.status.code(), Some(1));
