@@ -40,12 +40,12 @@ quick_error! {
             display("cannot {} {}: {}", verb, name, legible(why, 4096))
         }
         /// The reload was refused, or what it loaded has errors.
-        Reload(reasons: usize) {
-            display("cannot reload: refused for {} reason(s), nothing was changed", reasons)
+        Reload {
+            display("cannot reload: it was refused, nothing was changed")
         }
         /// The reload was done, but not everything in the files is as it should be.
-        Flaws(errors: usize) {
-            display("reloaded, but for {} error(s): what they are about was left as it was", errors)
+        Flaws {
+            display("cannot use all of the files: what has errors was left as it was, the rest is reloaded")
         }
         /// The supervisor ended rather than reload.
         Ended {

@@ -176,6 +176,51 @@ fn a_restart_stops_at_the_first_failure() {
 }
 
 #[test]
+fn what_has_broken_files_runs_on_is_shown_so_and_is_not_restarted() {
+    let Some(ground) = Ground::new() else { return };
+    let tree = started(&ground);
+    let process = tree.process("shop/web.0");
+    ground.container("memroy-limit: 1Mi");
+    let told = refused(&ground, &["reload"]);
+    assert!(told.contains("memroy-limit"), "{told}");
+    assert!(
+        told.contains("\nerror: cannot use all of the files: "),
+        "{told}"
+    );
+    let table = done(&ground, &["status"]);
+    assert_eq!(table.matches("running, files broken").count(), 2, "{table}");
+    for args in [
+        &["restart", "shop"][..],
+        &["restart", "--all-at-once", "shop"],
+    ] {
+        let told = refused(&ground, args);
+        assert!(
+            told.starts_with("error: cannot restart shop/web.0: "),
+            "{told}"
+        );
+    }
+    assert_eq!(tree.process("shop/web.0"), process);
+}
+
+#[test]
+fn a_hold_is_for_what_is_added_later_and_a_start_that_fails_is_told() {
+    let Some(ground) = Ground::new() else { return };
+    let _tree = started(&ground);
+    done(&ground, &["stop", "shop/web"]);
+    // A hold is for what comes by that name, too.
+    ground.processes("web: { image: probe, config: /config/web.yaml, instances: 3 }");
+    done(&ground, &["reload"]);
+    assert_eq!(state(&ground, "shop/web.2"), "held");
+    fs::remove_file(ground.path("images/probe/bin/probe")).unwrap();
+    let told = refused(&ground, &["start", "shop/web"]);
+    assert!(
+        told.starts_with("error: cannot start shop/web.0: "),
+        "{told}"
+    );
+    assert!(told.contains("/bin/probe"), "{told}");
+}
+
+#[test]
 fn a_hold_outlives_kill_9_reloads_and_a_stop() {
     let Some(ground) = Ground::new() else { return };
     let tree = started(&ground);
