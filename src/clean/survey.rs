@@ -104,7 +104,11 @@ pub fn survey(home: &Home, bounds: &Bounds, keep_recent: Duration) -> Survey {
                 }
             }
             Err(err) => {
-                let message = format!("cannot list {}: {err}", ground.image_dir.display());
+                let message = format!(
+                    "cannot list {}: {}",
+                    ground.image_dir.display(),
+                    Cause(&err)
+                );
                 survey.fault(Some(&ground.name), message);
             }
         }
@@ -271,8 +275,9 @@ fn ground(home: &Home, name: &Name) -> Result<Option<Ground>, String> {
         Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(err) => {
             return Err(format!(
-                "cannot open {}: {err}",
-                sandbox.image_dir.display()
+                "cannot open {}: {}",
+                sandbox.image_dir.display(),
+                Cause(&err)
             ));
         }
         Ok(path) => path,
