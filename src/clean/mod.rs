@@ -102,7 +102,7 @@ impl Options {
             None => Ok(max.min(10)),
             Some(min) if min <= max => Ok(min),
             Some(min) => {
-                let message = format!("--versions-min {min} is more than --versions-max {max}\n");
+                let message = format!("--versions-min {min} is more than --versions-max {max}");
                 Err(Self::command().error(ErrorKind::ArgumentConflict, message))
             }
         }

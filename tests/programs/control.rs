@@ -62,7 +62,8 @@ fn clients_that_send_a_byte_now_and_then_keep_nobody_waiting() {
     // A byte less than a whole request.
     for byte in &STATUS[..STATUS.len() - 1] {
         for slow in &mut slow {
-            slow.write_all(&[*byte]).unwrap();
+            // On a busy machine its time may be over.
+            let _ = slow.write_all(&[*byte]);
         }
         let asked = Instant::now();
         quick.get_mut().write_all(STATUS).unwrap();
