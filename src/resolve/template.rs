@@ -8,8 +8,8 @@ use super::plan::{Limits, Network, Plan, Process, Stdio, Supervision};
 use super::problems::Problems;
 use super::variables::{EnvText, Text};
 use super::{
-    Documents, confinement, files, identity, limits, network, ports, process, secrets, variables,
-    volumes,
+    Documents, confinement, environment, files, identity, limits, network, ports, process, secrets,
+    variables, volumes,
 };
 use crate::config::process::Kind;
 use crate::config::units::Range;
@@ -108,7 +108,7 @@ pub(super) fn make(
     let secrets = secrets::secrets(docs, ids.as_ref(), facts, problems);
     let arguments = process::arguments(docs, &values);
     let mut environ = process::environ(docs, &values, &secrets);
-    environ.insert(process::OURS[0].to_owned(), EnvText::name());
+    environ.insert(environment::OURS[0].to_owned(), EnvText::name());
     process::check_size(docs, &arguments, &environ, &secrets, problems);
     let container = docs.container;
     let (sandbox_name, process_name) = (docs.sandbox_name.clone(), docs.process_name.clone());
