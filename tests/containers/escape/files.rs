@@ -102,4 +102,15 @@ super::attempts! {
     the_number_of_files_of_the_statedir_is_bounded: "files-until-full:/state",
         Fails::all(Errno(&[ENOSPC])),
         Other(Place::Ordinary, "files-until-full:{volume}", Gets("never full"));
+
+    the_number_of_files_of_a_tmpfs_is_bounded: "files-until-full:/tmp",
+        Fails::all(Errno(&[ENOSPC])),
+        Other(Place::Ordinary, "files-until-full:{volume}", Gets("never full"));
+
+    the_number_of_files_in_shared_memory_is_bounded: "files-until-full:/dev/shm",
+        Fails::all(Errno(&[ENOSPC])),
+        Other(Place::Ordinary, "files-until-full:{volume}", Gets("never full"));
+
+    /// All containers share the machine's.
+    the_number_of_terminals_is_bounded: "terminals:300", Fails::all(Errno(&[ENOSPC])), Root(Done);
 }
