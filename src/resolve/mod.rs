@@ -48,7 +48,7 @@ use crate::problem::{Problem, Severity, Source};
 use paths::Home;
 pub use problems::Doc;
 use problems::Problems;
-pub use template::Template;
+pub use template::{Before, Template};
 
 /// The documents that one process comes from.
 #[derive(Debug, Clone, Copy)]
@@ -63,6 +63,8 @@ pub struct Documents<'a> {
     pub process_name: &'a Name,
     /// Its entry in the process config.
     pub process: Doc<'a, Process>,
+    /// What the processes before it in the process config come to.
+    pub before: Before,
     /// The container config.
     pub container: Doc<'a, Container>,
     /// The file named by `secret-environ-file`.

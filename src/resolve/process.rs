@@ -27,6 +27,14 @@ const STRING_MAX: usize = 131_072;
 /// (`execve(2)`: a quarter of 8 MiB), with room for the secrets.
 const STRINGS_MAX: usize = 1_500_000;
 
+/// A bound for the texts in all plans of a sandbox, which the supervisor keeps.
+const KEPT_MAX: usize = 64 << 20;
+
+/// What a text takes besides its own bytes.
+const TEXT_KEPT: usize = 64;
+
+const TOO_MUCH: &str = "the arguments and the environment are more than the kernel hands over";
+
 /// The rules of a container config alone.
 pub(super) fn alone(container: Doc<'_, Container>, problems: &mut Problems) {
     for (number, argument) in container.arguments.iter().enumerate() {
@@ -362,6 +370,40 @@ fn sight<'a>(path: &Path, facts: &'a Facts) -> Option<&'a Sight> {
     facts.paths.get(&paths::plain(path))
 }
 
+/// What the texts of a container take; none, and refused, if they are more than the
+/// kernel hands over to a process, or than is kept of a sandbox. It is asked before
+/// any of them is made: by its variables one can grow a million times.
+pub(super) fn bytes(
+    docs: &Documents<'_>,
+    values: &Values<'_>,
+    problems: &mut Problems,
+) -> Option<usize> {
+    let container = docs.container.value;
+    let texts = container.arguments.iter().chain(container.environ.values());
+    let texts = texts.chain(container.tcp_ports.keys());
+    let (mut all, mut kept) = (0_usize, 0_usize);
+    for text in texts {
+        let grown = values.grown(text);
+        all = all.saturating_add(grown);
+        kept = kept.saturating_add(grown + TEXT_KEPT);
+        if grown >= STRING_MAX || all > STRINGS_MAX {
+            problems.error(docs.container.at(&[]), TOO_MUCH);
+            return None;
+        }
+    }
+    let instances = docs.process.instances as usize;
+    let together = kept
+        .saturating_mul(instances)
+        .saturating_add(docs.before.bytes);
+    if together > KEPT_MAX {
+        let message = "the arguments and environments of all containers up to this process's \
+                       are more than the 64 MiB that a sandbox can have";
+        problems.error(docs.process.at(&[]), message);
+        return None;
+    }
+    Some(kept)
+}
+
 /// The arguments; what cannot be replaced is a problem already.
 pub(super) fn arguments(docs: &Documents<'_>, values: &Values<'_>) -> Vec<Text> {
     let arguments = docs.container.arguments.iter();
@@ -416,10 +458,7 @@ pub(super) fn check_size(
     });
     let sizes: Vec<usize> = arguments.chain(environ).chain(secrets).collect();
     if sizes.iter().any(|&size| size >= STRING_MAX) || sizes.iter().sum::<usize>() > STRINGS_MAX {
-        problems.error(
-            docs.container.at(&[]),
-            "the arguments and the environment are more than the kernel hands over",
-        );
+        problems.error(docs.container.at(&[]), TOO_MUCH);
     }
 }
 

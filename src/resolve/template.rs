@@ -27,16 +27,42 @@ pub struct Template {
     origins: BTreeMap<String, String>,
     /// The sandbox's `allow-tcp-ports`.
     tcp_ports: Vec<Range>,
+    /// What the texts of one plan take.
+    bytes: usize,
+}
+
+/// What the processes before one in its process config come to.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Before {
+    /// How many containers of daemons there are; commands come and go.
+    pub containers: usize,
+    /// What the texts of their plans take.
+    pub bytes: usize,
+}
+
+impl Before {
+    /// Counts a process, too.
+    pub fn add(&mut self, template: &Template) {
+        let plans = template.count();
+        if template.plan.kind == Kind::Daemon {
+            self.containers += plans;
+        }
+        self.bytes += template.bytes * plans;
+    }
 }
 
 impl Template {
     /// The plans of all instances of a daemon; of a command, one, with the number 0.
     pub fn plans(&self) -> Vec<Rc<Plan>> {
-        let count = match self.plan.kind {
-            Kind::Daemon => self.networks.len() as u32,
+        let numbers = 0..self.count() as u32;
+        numbers.map(|number| self.plan(number).into()).collect()
+    }
+
+    fn count(&self) -> usize {
+        match self.plan.kind {
+            Kind::Daemon => self.networks.len(),
             Kind::Command => 1,
-        };
-        (0..count).map(|number| self.plan(number).into()).collect()
+        }
     }
 
     /// The plan of one instance of a daemon, or of a command that the process
@@ -103,6 +129,7 @@ pub(super) fn make(
     }
     let made = files::files(docs, facts, problems);
     let values = variables::values(docs, problems);
+    let bytes = process::bytes(docs, &values, problems)?;
     let networks = network::networks(docs, facts, problems);
     let sockets = ports::sockets(docs, &values, &networks, problems);
     let secrets = secrets::secrets(docs, ids.as_ref(), facts, problems);
@@ -158,6 +185,7 @@ pub(super) fn make(
         networks,
         origins: secrets::origins(docs),
         tcp_ports: docs.sandbox.allow_tcp_ports.clone(),
+        bytes,
     })
 }
 

@@ -11,6 +11,7 @@ use super::Documents;
 use super::delivery;
 use super::devfs;
 use super::identity;
+use super::limits;
 use super::mount_points::forbidden;
 use super::paths;
 use super::plan::{HostPath, Ids, Mount, MountSource, Owner};
@@ -97,12 +98,7 @@ fn source(
         }
         &Volume::Tmpfs { size, mode } => {
             let allowed = docs.sandbox.limits.tmpfs;
-            let usual = match allowed {
-                // The kernel takes a size of 0 for no bound at all.
-                0 => Container::TMPFS_SIZE,
-                _ => Container::TMPFS_SIZE.min(allowed),
-            };
-            let size = size.unwrap_or(usual);
+            let size = limits::tmpfs(docs, size);
             if size > allowed {
                 problems
                     .error(

@@ -1,10 +1,10 @@
 //! Each rule refuses something, and lets pass what it should.
 
 use super::*;
-use crate::config::container::Volume;
+use crate::config::container::{Variable, Volume};
 use crate::facts::Found;
 use crate::resolve::environment::OURS;
-use crate::resolve::fixture::{Fixture, directory, file};
+use crate::resolve::fixture::{Fixture, directory, file, port};
 use crate::resolve::plan::EnvValue;
 
 #[test]
@@ -203,4 +203,40 @@ fn refuses_more_than_the_kernel_hands_over() {
     f.refused("no text of 128 KiB or more");
     f.container.arguments = vec!["a".repeat(STRING_MAX - 100); 12];
     f.refused("more than the kernel hands over");
+}
+
+/// A process config and an image together could have an argument grow a million times.
+#[test]
+fn refuses_texts_that_grow_beyond_that_before_they_do() {
+    let text = "@{x}".repeat(100_000);
+    let mut f = Fixture::new();
+    f.container.variables.insert("x".into(), Variable::Name);
+    let value = "v".repeat(900_000);
+    f.process.variables.insert("x".into(), value);
+    f.container.arguments = vec![text.clone(); 10];
+    f.refused("more than the kernel hands over");
+    f.container.arguments.clear();
+    f.container.environ.insert("A".into(), text.clone());
+    f.refused("more than the kernel hands over");
+    f.container.environ.clear();
+    f.container.tcp_ports.insert(text, port(3));
+    f.refused("more than the kernel hands over");
+    // So does its name, which only each container knows.
+    f.container.tcp_ports.clear();
+    f.container.arguments = vec!["@{lithos:name}".repeat(1000)];
+    f.refused("more than the kernel hands over");
+    f.container.arguments = vec!["@{lithos:name}".repeat(100)];
+    f.plan();
+}
+
+#[test]
+fn refuses_more_than_is_kept_of_a_sandbox() {
+    let mut f = Fixture::new();
+    f.container.arguments = vec!["a".repeat(1000); 100];
+    f.process.instances = 500;
+    f.plan();
+    f.before.bytes = 32 << 20;
+    f.refused("more than the 64 MiB that a sandbox can have");
+    f.process.instances = 100;
+    f.plan();
 }
