@@ -17,6 +17,7 @@ mod probe;
 #[path = "../containers/tree.rs"]
 mod tree;
 
+mod alike;
 mod bridged;
 mod clean;
 mod cmd;
@@ -25,6 +26,7 @@ mod ctl;
 mod exec;
 mod exec_hostile;
 mod help;
+mod loosened;
 mod metrics;
 mod nobody;
 mod ps;

@@ -5,9 +5,9 @@
 //! that waits for this process's end, whichever that is.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -38,7 +38,11 @@ impl Scratch {
         let parent = place(on_disk)?;
         // From here on no signal ends us but SIGKILL, and for that there is the guard.
         let signals = Signals::new([SIGCHLD, SIGINT, SIGQUIT, SIGTERM, SIGHUP]);
-        let made = tempfile::Builder::new().prefix(PREFIX).tempdir_in(&parent);
+        // What an editor makes beside the file has whatever mode it likes.
+        let made = tempfile::Builder::new()
+            .permissions(Permissions::from_mode(0o700))
+            .prefix(PREFIX)
+            .tempdir_in(&parent);
         let failed = |cause| Failure::WriteFile {
             path: parent.clone(),
             cause,
