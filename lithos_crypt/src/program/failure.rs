@@ -87,6 +87,20 @@ quick_error! {
         Meanwhile { path: PathBuf } {
             display("cannot write `{}`: it was changed by somebody else meanwhile", path.display())
         }
+        /// A change of several files was interrupted, and cannot be brought to its end.
+        Unfinished { path: PathBuf, cause: io::Error } {
+            display("cannot finish the change of `{}` that was interrupted: {}", path.display(), Cause(cause))
+            source(cause)
+        }
+        /// The same, since somebody else changed `other`; those that were `done` stay changed.
+        Torn { done: Vec<PathBuf>, other: PathBuf } {
+            display("cannot finish the change that was interrupted: `{}` was changed by somebody else meanwhile, \
+                and these are changed already: {}", other.display(), Paths(done))
+        }
+        /// A note of such a change that was not written here.
+        ForeignJournal { path: PathBuf } {
+            display("cannot use `{}`: it was not made in this place", path.display())
+        }
         /// A file that must not be there already.
         Exists { path: PathBuf } {
             display("cannot make `{}`: it is there already", path.display())
@@ -181,6 +195,13 @@ impl Failure {
                 .find_map(|refusal| open_hint(&refusal.error)),
             Failure::Edit { cause, .. } => cause.hint(),
             Failure::Meanwhile { .. } => Some("nothing was changed; try again"),
+            Failure::Unfinished { .. } => Some("run this as somebody who may write there"),
+            Failure::Torn { .. } => {
+                Some("all are left as they are; compare them with git, and make the change again")
+            }
+            Failure::ForeignJournal { .. } => {
+                Some("it came with a copy or a repository; remove it if nobody is at work there")
+            }
             Failure::SeveralSections { .. } => Some("name the section with `--in SECTION`"),
             Failure::NoKeys { .. } => {
                 Some("name a public key with `-k FILE.pub`, or list the file in lithos-keys.yaml")
@@ -206,6 +227,20 @@ fn open_hint(error: &OpenError) -> Option<&'static str> {
         OpenError::KeyMismatch { .. } => Some("name the private key of that hash with `-i FILE`"),
         OpenError::NotEnvSafe => Some("without `--env` any bytes can be decrypted"),
         _ => None,
+    }
+}
+
+/// Names of files, in one line.
+struct Paths<'a>(&'a [PathBuf]);
+
+impl fmt::Display for Paths<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self
+            .0
+            .iter()
+            .map(|path| format!("`{}`", path.display()))
+            .collect();
+        f.write_str(&names.join(", "))
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::failure::Failure;
+use super::rewrite;
 use super::survey::{self, Surveyed};
 
 /// Runs git in this directory; its standard output.
@@ -114,6 +115,12 @@ pub fn staged() -> Result<Vec<Surveyed>, Failure> {
         .filter(|name| !name.is_empty())
     {
         let path = PathBuf::from(OsStr::from_bytes(name));
+        if rewrite::settle(&path)? {
+            return Err(Failure::Refused {
+                what: "accept what is staged".to_owned(),
+                reason: "it was half of a change; see `git status`, and add it again".to_owned(),
+            });
+        }
         if survey::is_yaml(&path)
             && let Some(bytes) = objects.read("", &Path::new(".").join(&path))?
             && survey::may_hold_secrets(&bytes)

@@ -5,7 +5,7 @@ use std::{fs, io};
 
 use super::failure::Failure;
 use super::recipients::FILE_NAME;
-use super::rewrite::read_bounded;
+use super::rewrite::{self, read_bounded};
 use crate::document::{Document, Entry};
 use crate::{OpenError, Token};
 
@@ -17,6 +17,7 @@ pub struct Surveyed {
 
 /// Reads one file, which must be there.
 pub fn read(path: &Path) -> Result<Surveyed, Failure> {
+    rewrite::settle(path)?;
     let bytes = read_bounded(path).map_err(|cause| unreadable(path, cause))?;
     parse(path.to_owned(), bytes)
 }
@@ -68,6 +69,7 @@ pub fn find(paths: &[PathBuf]) -> Result<Vec<(PathBuf, bool)>, Failure> {
         if metadata.is_dir() {
             walk(path, &mut found)?;
         } else {
+            rewrite::settle(path)?;
             found.push((path.clone(), true));
         }
     }
@@ -105,6 +107,7 @@ fn walk(directory: &Path, found: &mut Vec<(PathBuf, bool)>) -> Result<(), Failur
         }
         Ok(entries)
     };
+    rewrite::settle_directory(directory)?;
     let mut entries = list().map_err(|cause| unreadable(directory, cause))?;
     entries.sort_by(|(a, _), (b, _)| a.cmp(b));
     for (path, kind) in entries {

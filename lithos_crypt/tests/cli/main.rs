@@ -9,6 +9,7 @@ mod support;
 #[path = "../vector_file/mod.rs"]
 mod vector_file;
 
+mod a_kill_leaves_all_files_or_none;
 mod a_kill_leaves_the_old_file_or_the_new;
 mod check_finds_what_is_wrong;
 mod check_key_compares_the_hashes;
