@@ -37,6 +37,7 @@ mod git_setup_teaches_a_repository;
 mod grant_and_revoke_change_what_follows;
 mod history_and_rollback_go_through_git;
 mod keygen_makes_a_pair;
+mod libsodium_agrees;
 mod ls_and_inspect_show_no_value;
 mod memory_is_kept_private;
 mod merge_leaves_to_git_what_is_not_ours;
