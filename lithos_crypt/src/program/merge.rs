@@ -55,7 +55,8 @@ pub fn run(options: Options) -> Result<(), Failure> {
         // Not ours to understand: as git would without us.
         None => {
             let (text, clean) = by_text([&ours, &base, &theirs])?;
-            (text, usize::from(!clean))
+            let lines = (!clean).then(|| "the same lines".to_owned());
+            (text, lines.into_iter().collect())
         }
     };
     let cause = |cause| Failure::WriteFile {
@@ -63,18 +64,28 @@ pub fn run(options: Options) -> Result<(), Failure> {
         cause,
     };
     std::fs::write(&options.ours, text).map_err(cause)?;
-    if conflicts == 0 {
+    if conflicts.is_empty() {
         return Ok(());
     }
     Err(Failure::Refused {
         what: format!("merge `{}`", options.name.display()),
-        reason: "both sides changed the same; see the marks in it".to_owned(),
+        reason: format!(
+            "both sides changed {}; see the marks in it",
+            conflicts.join(", ")
+        ),
     })
 }
 
-/// The merged text and how many secrets are in conflict; `None` if a version is
+/// A text and the names of secrets in conflict.
+type Merged = (Vec<u8>, Vec<String>);
+
+/// The merged text; `None` if a version is
 /// no document with secrets, or cannot be changed without loss.
-fn merge(base: &[u8], ours: &[u8], theirs: &[u8]) -> Result<Option<(Vec<u8>, usize)>, Failure> {
+fn merge(
+    base: &[u8],
+    ours: &[u8],
+    theirs: &[u8],
+) -> Result<Option<Merged>, Failure> {
     let parse = |bytes: &[u8]| Document::parse(bytes.to_vec()).ok();
     let (Some(base), Some(ours), Some(theirs)) = (parse(base), parse(ours), parse(theirs)) else {
         return Ok(None);
@@ -114,9 +125,10 @@ fn merge(base: &[u8], ours: &[u8], theirs: &[u8]) -> Result<Option<(Vec<u8>, usi
         return Ok(None);
     };
     let conflicts = decisions
-        .values()
-        .filter(|decision| decision.is_conflict())
-        .count();
+        .iter()
+        .filter(|(_, decision)| decision.is_conflict())
+        .map(|((_, name), _)| name.clone())
+        .collect();
     let texts = [ours.text(), base.text(), theirs.text()].map(str::as_bytes);
     let (text, _) = by_text(texts)?;
     Ok(Some((text, conflicts)))

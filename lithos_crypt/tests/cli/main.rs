@@ -6,6 +6,7 @@ mod repository;
 #[path = "../ssh_keygen/mod.rs"]
 mod ssh_keygen;
 mod support;
+mod transcript;
 #[path = "../vector_file/mod.rs"]
 mod vector_file;
 
@@ -46,6 +47,7 @@ mod rekey_changes_all_files_or_none;
 mod rm_takes_a_secret_out;
 mod set_puts_a_token_into_a_file;
 mod set_refuses_what_it_cannot_do_whole;
+mod the_docs_show_what_happens;
 mod two_who_set_at_once_lose_nothing;
 mod usage_errors_show_no_value;
 mod verify_opens_what_check_cannot;
