@@ -30,8 +30,8 @@ pub struct ExportOptions {
     to: Vec<PathBuf>,
 
     /// Section of the file, where several have a name
-    #[arg(long = "in", value_name = "SECTION")]
-    section: Option<String>,
+    #[arg(long = "in", value_name = "SECTION", value_parser = sections::parse)]
+    section: Option<Section>,
 
     /// YAML file
     file: PathBuf,
@@ -74,7 +74,7 @@ Examples:
 pub fn run_export(options: ExportOptions) -> Result<(), Failure> {
     let file = &options.file;
     let surveyed = survey::read(file)?;
-    let section = options.section.as_deref();
+    let section = options.section.as_ref();
     let entries = options.names.iter();
     let entries = entries.map(|name| survey::named(&surveyed.document, file, name, section));
     let entries = entries.collect::<Result<Vec<_>, _>>()?;

@@ -141,7 +141,7 @@ quick_error! {
         }
         /// A secret of a file that cannot be opened.
         OpenNamed { name: String, path: PathBuf, refusals: Vec<Refusal> } {
-            display("{} of `{}`: {}", name, path.display(), Refusals(refusals))
+            display("cannot open {} of `{}`: {}", name, path.display(), Outcomes(refusals))
         }
         /// `check` found problems, and has printed them.
         Found { problems: usize } {
@@ -190,9 +190,11 @@ impl Failure {
                  or take the passphrase off a copy with `ssh-keygen -p -N '' -f FILE`",
             ),
             Failure::Key { cause, .. } => cause.hint(),
-            Failure::Open { refusals } => refusals
-                .iter()
-                .find_map(|refusal| open_hint(&refusal.error)),
+            Failure::Open { refusals } | Failure::OpenNamed { refusals, .. } => {
+                let mut hints = refusals.iter().map(|refusal| open_hint(&refusal.error));
+                let first = hints.next()?;
+                first.filter(|_| hints.all(|hint| hint == first))
+            }
             Failure::Edit { cause, .. } => cause.hint(),
             Failure::Meanwhile { .. } => Some("nothing was changed; try again"),
             Failure::Unfinished { .. } => Some("run this as somebody who may write there"),
@@ -211,9 +213,6 @@ impl Failure {
             }
             Failure::UnlistedKey { .. } => Some("add it under `keys` there, with a name"),
             Failure::OtherNamespace { .. } => Some("add it to the file's `namespaces` there"),
-            Failure::OpenNamed { refusals, .. } => refusals
-                .iter()
-                .find_map(|refusal| open_hint(&refusal.error)),
             Failure::NoToken => {
                 Some("give tokens with `-d TOKEN`, or one a line on standard input")
             }
@@ -256,8 +255,28 @@ impl fmt::Display for Refusals<'_> {
             };
         }
         write!(f, "cannot open any of {} tokens:", self.0.len())?;
-        self.0
-            .iter()
-            .try_for_each(|refusal| write!(f, "\n  {refusal}"))
+        lines(self.0, f)
     }
+}
+
+/// The same for the tokens of one secret.
+struct Outcomes<'a>(&'a [Refusal]);
+
+impl fmt::Display for Outcomes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let [Refusal { label, error }] = self.0 {
+            return match label {
+                Some(label) => write!(f, "the token {label}: {error}"),
+                None => write!(f, "{error}"),
+            };
+        }
+        write!(f, "none of its {} tokens opens:", self.0.len())?;
+        lines(self.0, f)
+    }
+}
+
+fn lines(refusals: &[Refusal], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    refusals
+        .iter()
+        .try_for_each(|refusal| write!(f, "\n  {refusal}"))
 }

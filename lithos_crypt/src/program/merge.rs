@@ -79,13 +79,9 @@ pub fn run(options: Options) -> Result<(), Failure> {
 /// A text and the names of secrets in conflict.
 type Merged = (Vec<u8>, Vec<String>);
 
-/// The merged text; `None` if a version is
-/// no document with secrets, or cannot be changed without loss.
-fn merge(
-    base: &[u8],
-    ours: &[u8],
-    theirs: &[u8],
-) -> Result<Option<Merged>, Failure> {
+/// The merged text; `None` if a version is no document with secrets, or
+/// cannot be changed without loss.
+fn merge(base: &[u8], ours: &[u8], theirs: &[u8]) -> Result<Option<Merged>, Failure> {
     let parse = |bytes: &[u8]| Document::parse(bytes.to_vec()).ok();
     let (Some(base), Some(ours), Some(theirs)) = (parse(base), parse(ours), parse(theirs)) else {
         return Ok(None);

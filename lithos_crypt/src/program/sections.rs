@@ -19,11 +19,6 @@ pub fn parse(name: &str) -> Result<Section, &'static str> {
     }
 }
 
-/// Whether this is the section of that name.
-pub fn is_named(section: &Section, name: &str) -> bool {
-    parse(name).is_ok_and(|named| named == *section)
-}
-
 /// Where a new secret belongs.
 pub fn for_new(document: &Document) -> Section {
     if document.has_sections() {

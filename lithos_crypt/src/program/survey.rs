@@ -6,7 +6,7 @@ use std::{fs, io};
 use super::failure::Failure;
 use super::recipients::FILE_NAME;
 use super::rewrite::{self, read_bounded};
-use crate::document::{Document, Entry};
+use crate::document::{Document, Entry, Section};
 use crate::{OpenError, Token};
 
 /// A file and what is in it.
@@ -155,11 +155,11 @@ pub fn named<'a>(
     document: &'a Document,
     path: &Path,
     name: &str,
-    section: Option<&str>,
+    section: Option<&Section>,
 ) -> Result<Entry<'a>, Failure> {
     let mut found = document.named(name);
     if let Some(section) = section {
-        found.retain(|entry| super::sections::is_named(entry.section(), section));
+        found.retain(|entry| entry.section() == section);
     }
     match found.len() {
         0 => Err(Failure::NoSecret {

@@ -27,6 +27,7 @@ mod encrypt_reads_a_file_exactly;
 mod encrypt_refuses_wrong_keys;
 mod encrypt_seals_to_several_keys;
 mod encrypt_warns_of_doubtful_values;
+mod every_option_can_fail;
 mod every_program_has_help_and_version;
 mod every_vector_gives_its_outcome;
 mod exec_gives_a_program_its_secrets;

@@ -1,5 +1,5 @@
 use crate::desk::Desk;
-use crate::support::key;
+use crate::support::{key, seal};
 
 #[track_caller]
 fn refused(desk: &Desk, arguments: &[&str], reason: &str) {
@@ -64,4 +64,23 @@ fn wrong_options() {
         let run = desk.run(&all, b"").expect_code(2);
         assert!(!run.stderr.contains("hunter2"), "{}", run.stderr);
     }
+}
+
+#[test]
+fn before_a_value_is_typed_in_vain() {
+    let desk = Desk::new();
+    let anchored = format!("secret-environ:\n  A: &a {}\nx: *a\n", seal("", b"x"));
+    desk.write("anchored.yaml", &anchored);
+    for (file, name) in [("new.yaml", "A B"), ("anchored.yaml", "A")] {
+        let arguments = ["set", file, name, "-k", &key("alpha.pub")];
+        let run = desk.run(&arguments, b"hunter2").expect_code(1);
+        // The value would be warned of as soon as it is known.
+        assert!(
+            run.stderr.starts_with("error: cannot change `"),
+            "{}",
+            run.stderr
+        );
+    }
+    assert_eq!(desk.names(), ["anchored.yaml"]);
+    assert_eq!(desk.read("anchored.yaml"), anchored);
 }
