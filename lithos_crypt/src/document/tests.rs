@@ -220,6 +220,22 @@ fn a_new_secret_comes_after_the_last() {
         b(),
         "secret-environ: { B: <b> }\nx: y\n",
     );
+    // An empty map with a line of its own has no layout to keep.
+    becomes(
+        "secret-environ:\n  {}\nx: y\n",
+        b(),
+        "secret-environ:\n  B: <b>\nx: y\n",
+    );
+    becomes(
+        "# ours\n{}\n",
+        change(Whole, "B", &[1, 2]),
+        "# ours\nB:\n  - <b>\n  - <c>\n",
+    );
+    becomes(
+        "{ secret-environ:\n  {}\n}\n",
+        b(),
+        "{ secret-environ:\n  { B: <b> }\n}\n",
+    );
     becomes(
         "secret-environ: # none\nx: y\n",
         b(),

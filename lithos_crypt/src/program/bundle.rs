@@ -241,7 +241,12 @@ fn merged(
     options: &ImportOptions,
 ) -> Result<Option<Change>, Failure> {
     let name = entry.name();
-    let (section, old) = match survey::named(document, &options.file, name, None) {
+    let there = |section| survey::named(document, &options.file, name, section);
+    let found = match there(None) {
+        Err(Failure::SeveralSections { .. }) => there(Some(entry.section())),
+        found => found,
+    };
+    let (section, old) = match found {
         Ok(there) => (there.section().clone(), versions::texts(&there)),
         Err(Failure::NoSecret { .. }) => (section_for(document, entry), Vec::new()),
         Err(failure) => return Err(failure),

@@ -75,6 +75,46 @@ pub fn show(directory: &Path, revision: &str, path: &Path) -> Result<Option<Vec<
     Objects::open(directory)?.read(revision, path)
 }
 
+/// The commits of a range that changed a file, the newest first, under whatever
+/// name it had: the fields of `format`, and the file's names before and after.
+pub fn log(
+    file: &Path,
+    format: &str,
+    range: &str,
+) -> Result<Vec<(Vec<String>, PathBuf, PathBuf)>, Failure> {
+    let format = format!("--format=%x1e{}", format.replace(' ', "%x1f"));
+    // Of merges, those that made something else of the file than either side has.
+    let options = [
+        "-c",
+        "core.quotePath=false",
+        "log",
+        "--follow",
+        "--date-order",
+        "-c",
+        "--name-status",
+        &format,
+        range,
+        "--",
+    ];
+    let mut arguments: Vec<_> = options.map(OsStr::new).into();
+    arguments.push(file.file_name().unwrap_or_default());
+    let log = run(file.parent().unwrap_or(Path::new("")), &arguments)?;
+    let log = String::from_utf8_lossy(&log);
+    let record = |record: &str| {
+        let (head, names) = record.split_once('\n').unwrap_or((record, ""));
+        let mut names = names
+            .trim_matches('\n')
+            .split('\t')
+            .skip(1)
+            .map(PathBuf::from);
+        let before = names.next()?;
+        let after = names.next().unwrap_or_else(|| before.clone());
+        let fields = head.split('\u{1f}').map(str::to_owned).collect();
+        Some((fields, before, after))
+    };
+    Ok(log.split('\u{1e}').skip(1).filter_map(record).collect())
+}
+
 /// The YAML files of a revision, below the directory.
 pub fn tree(directory: &Path, revision: &str) -> Result<Vec<Surveyed>, Failure> {
     let listed = run(directory, &["ls-tree", "-r", "-z", "--name-only", revision])?;
@@ -132,14 +172,14 @@ pub fn staged() -> Result<Vec<Surveyed>, Failure> {
 }
 
 /// One git that gives many objects.
-struct Objects {
+pub struct Objects {
     child: std::process::Child,
     stdin: std::process::ChildStdin,
     stdout: BufReader<std::process::ChildStdout>,
 }
 
 impl Objects {
-    fn open(directory: &Path) -> Result<Objects, Failure> {
+    pub fn open(directory: &Path) -> Result<Objects, Failure> {
         let directory = if directory.as_os_str().is_empty() {
             Path::new(".")
         } else {
@@ -164,7 +204,8 @@ impl Objects {
         })
     }
 
-    fn read(&mut self, revision: &str, path: &Path) -> Result<Option<Vec<u8>>, Failure> {
+    /// A file's content in a revision; `None` if it is not there.
+    pub fn read(&mut self, revision: &str, path: &Path) -> Result<Option<Vec<u8>>, Failure> {
         let name = [revision.as_bytes(), b":", path.as_os_str().as_bytes()].concat();
         if name.contains(&b'\n') {
             return Ok(None);

@@ -226,9 +226,9 @@ fn with(document: &Document, has: &Secrets, wanted: &Secrets) -> Option<Document
         .iter()
         .filter(|(key, texts)| has.get(key) != Some(texts));
     let set = others.map(|(key, texts)| change(key, texts));
-    document
-        .edited(&removed.chain(set).collect::<Vec<_>>())
-        .ok()
+    // In this order no map is empty in between.
+    let set = document.edited(&set.collect::<Vec<_>>()).ok()?;
+    set.edited(&removed.collect::<Vec<_>>()).ok()
 }
 
 /// `git merge-file`: the text, and whether there was no conflict.

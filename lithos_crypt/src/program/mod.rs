@@ -39,6 +39,7 @@ mod report;
 mod reseal;
 mod rewrite;
 mod rm;
+mod rollback;
 mod sealing;
 mod sections;
 mod set;

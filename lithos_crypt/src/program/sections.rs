@@ -1,5 +1,8 @@
 //! Sections as people name them with `--in`.
 
+use std::path::Path;
+
+use super::failure::Failure;
 use crate::document::{Document, Section};
 
 /// The section of this name.
@@ -16,6 +19,18 @@ pub fn parse(name: &str) -> Result<Section, &'static str> {
                       default-secrets.environ, default-secrets.files and top",
             ),
         },
+    }
+}
+
+/// The one that a secret stands in, if it is there.
+pub fn of(document: &Document, path: &Path, name: &str) -> Result<Option<Section>, Failure> {
+    match &document.named(name)[..] {
+        [] => Ok(None),
+        [entry] => Ok(Some(entry.section().clone())),
+        _ => Err(Failure::SeveralSections {
+            name: name.to_owned(),
+            path: path.to_owned(),
+        }),
     }
 }
 

@@ -33,19 +33,35 @@ pub fn read_all(paths: &[PathBuf]) -> Result<Vec<Surveyed>, Failure> {
             found.push(parse(path, bytes)?);
         }
     }
-    take_as_secrets(&mut found)?;
+    take_as_secrets(&mut found, paths)?;
     Ok(found)
 }
 
 /// Takes the files that configs name as `secret-environ-file` for what they
-/// are, even if no token is in them. Those inside of an image are not ours.
-fn take_as_secrets(found: &mut Vec<Surveyed>) -> Result<(), Failure> {
+/// are, even if no token is in them. A config can name any file, so none is read
+/// that is outside of the directories in question.
+fn take_as_secrets(found: &mut Vec<Surveyed>, paths: &[PathBuf]) -> Result<(), Failure> {
+    let here = [PathBuf::from(".")];
+    let paths = if paths.is_empty() { &here[..] } else { paths };
+    let directories = paths.iter().filter_map(|path| {
+        let real = fs::canonicalize(path).ok()?;
+        if real.is_dir() {
+            Some(real)
+        } else {
+            Some(real.parent()?.to_owned())
+        }
+    });
+    let directories: Vec<_> = directories.collect();
+    let is_inside = |path: &PathBuf| {
+        let real = fs::canonicalize(path);
+        real.is_ok_and(|real| real.is_file() && directories.iter().any(|d| real.starts_with(d)))
+    };
     let named = found.iter().filter_map(|config| {
         let relative = config.document.text_under("secret-environ-file")?;
         let directory = config.path.parent().unwrap_or(Path::new(""));
         Some(directory.join(relative))
     });
-    let named: Vec<_> = named.filter(|path| path.is_file()).collect();
+    let named: Vec<_> = named.filter(is_inside).collect();
     for path in named {
         let known = found.iter().position(|file| file.path == path);
         let file = match known {

@@ -2,6 +2,8 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use crate::desk::{Desk, tokens};
+use crate::killing;
+use crate::repository;
 use crate::support::key;
 
 #[test]
@@ -57,4 +59,32 @@ fn and_so_does_a_full_disk() {
     assert!(said.contains("cannot write `s.yaml`"), "{said}");
     assert_eq!(desk.read("s.yaml"), before);
     assert_eq!(desk.names(), ["s.yaml"]);
+}
+
+#[test]
+fn of_git_too() {
+    let Some(first) = repository::repository().filter(|_| killing::can_kill()) else {
+        return;
+    };
+    drop(first);
+    let theirs = "*.png binary\n";
+    let fresh = || {
+        let desk = repository::repository().unwrap();
+        desk.write(".git/info/attributes", theirs);
+        desk
+    };
+    let kills = killing::at_each_call(&["git-setup"], fresh, |desk, when| {
+        let text = desk.read(".git/info/attributes");
+        let is_new = text.starts_with(theirs) && text.contains("*.yml diff=lithos_crypt");
+        assert!(text == theirs || is_new, "{when}: {text}");
+        let hook = std::fs::read_to_string(desk.path(".git/hooks/pre-commit"));
+        assert!(
+            hook.is_err() || hook.unwrap().ends_with("check --staged\n"),
+            "{when}"
+        );
+        desk.run(&["git-setup"], b"").expect_code(0);
+        let text = desk.read(".git/info/attributes");
+        assert_eq!(text.matches("*.yml").count(), 1, "{when}");
+    });
+    assert!(kills > 4, "only {kills} points were seen");
 }

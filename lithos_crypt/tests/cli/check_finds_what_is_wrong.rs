@@ -128,6 +128,34 @@ fn a_secrets_file_without_a_single_token_is_known_by_its_config() {
 }
 
 #[test]
+fn but_no_config_leads_to_files_elsewhere() {
+    let desk = Desk::new();
+    desk.write("private/x.yaml", "A: hunter2\n");
+    for named in [
+        "../../private/x.yaml",
+        &desk.text_path("private/x.yaml"),
+        "link.yaml",
+    ] {
+        desk.write(
+            "repo/config/web.yaml",
+            &format!("executable: /x\nsecret-environ-file: {named}\n"),
+        );
+        let link = desk.path("repo/config/link.yaml");
+        let _ = std::os::unix::fs::symlink(desk.path("private/x.yaml"), link);
+        let run = desk.run(&["ls", "repo"], b"").expect_code(0);
+        assert!(!run.text().contains("A "), "{named}: {}", run.text());
+        let run = desk
+            .run(&["check", "repo/config/web.yaml"], b"")
+            .expect_code(0);
+        assert!(
+            run.text().starts_with("0 secrets, 1 file"),
+            "{named}: {}",
+            run.text()
+        );
+    }
+}
+
+#[test]
 fn nothing_in_files_that_are_not_ours() {
     let desk = Desk::new();
     desk.write("other.yaml", "A: 1\n---\nB: 2\n");

@@ -117,6 +117,23 @@ fn two_users_changes_to_different_secrets_merge() {
 }
 
 #[test]
+fn a_file_that_both_made_merges_and_stays_in_lines() {
+    let Some(desk) = set_up() else { return };
+    let bob = clone(&desk);
+    desk.set("new.yaml", "A", "Qk2xWz9LrTb4mGv7");
+    commit(&desk, "Ada makes it");
+    bob.set("new.yaml", "B", "Wz9LrTb4mGv7Qk2x");
+    commit(&bob, "Bob makes it");
+    let (content, said) = pull(&desk, &bob);
+    assert!(content, "{said}");
+    for name in ["A", "B"] {
+        desk.get("beta", "new.yaml", name).expect_code(0);
+    }
+    let text = desk.read("new.yaml");
+    assert!(!text.contains('{') && text.lines().count() > 2, "{text}");
+}
+
+#[test]
 fn sealing_one_secret_to_different_keys_is_no_conflict() {
     let Some(desk) = set_up() else { return };
     let bob = clone(&desk);
@@ -185,6 +202,9 @@ fn once_more_changes_nothing_and_a_foreign_hook_is_kept() {
         run.stderr
     );
     assert_eq!(desk.read(".git/hooks/pre-commit"), "#!/bin/sh\n# mine\n");
+    std::fs::write(desk.path(".git/hooks/pre-commit"), b"#!/bin/sh\n# \xff\n").unwrap();
+    let run = desk.run(&["git-setup"], b"").expect_code(1);
+    assert!(run.stderr.contains("cannot read file"), "{}", run.stderr);
     let run = Desk::new().run(&["git-setup"], b"").expect_code(1);
     assert!(
         run.stderr.contains("not a git repository"),

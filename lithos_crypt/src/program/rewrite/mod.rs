@@ -155,6 +155,21 @@ pub fn change(
     batch.write(&[edited.text()])
 }
 
+/// Replaces a file of any kind, or makes it; with this mode, if one is given.
+pub fn replace(path: &Path, mode: Option<u32>, bytes: &[u8]) -> Result<(), Failure> {
+    let real = real_path(path).map_err(|cause| unreadable(path, cause))?;
+    let original = Original::read(path.to_owned(), real)?;
+    let replacement = original.prepare(bytes)?;
+    let permissions = mode.map(fs::Permissions::from_mode);
+    let replaced = permissions
+        .map_or(Ok(()), |mode| {
+            fs::set_permissions(&replacement.beside, mode)
+        })
+        .and_then(|()| replacement.put_in_place())
+        .and_then(|()| sync_directory(directory_of(&original.path)));
+    replaced.map_err(|cause| original.unwritable(cause))
+}
+
 /// Reads a regular file, and no more of it than a config may have.
 pub fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
