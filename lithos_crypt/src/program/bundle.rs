@@ -248,7 +248,7 @@ fn merged(
     };
     let (section, old) = match found {
         Ok(there) => (there.section().clone(), versions::texts(&there)),
-        Err(Failure::NoSecret { .. }) => (section_for(document, entry), Vec::new()),
+        Err(Failure::NoSecret { .. }) => (section_for(document, &options.file, entry)?, Vec::new()),
         Err(failure) => return Err(failure),
     };
     let labels = |texts: &[String]| -> Vec<_> {
@@ -290,12 +290,12 @@ fn merged(
 }
 
 /// Where a secret that is not there yet belongs.
-fn section_for(document: &Document, entry: &Entry<'_>) -> Section {
+fn section_for(document: &Document, path: &Path, entry: &Entry<'_>) -> Result<Section, Failure> {
     let is_plain = matches!(entry.section(), Section::Whole | Section::Environ);
     if is_plain || document.is_secrets_file() {
-        sections::for_new(document)
+        sections::for_new(document, path, entry.name())
     } else {
-        entry.section().clone()
+        Ok(entry.section().clone())
     }
 }
 

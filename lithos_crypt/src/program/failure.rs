@@ -113,6 +113,10 @@ quick_error! {
         SeveralSections { name: String, path: PathBuf } {
             display("cannot tell which {} of `{}` is meant: several sections have it", name, path.display())
         }
+        /// A new name, and a file that does not show where it belongs.
+        NoSection { name: String, path: PathBuf } {
+            display("cannot tell where {} belongs in `{}`: it has no secrets yet", name, path.display())
+        }
         /// Nobody to seal to.
         NoKeys { path: PathBuf } {
             display("cannot seal for `{}`: no public key is given or listed", path.display())
@@ -205,6 +209,9 @@ impl Failure {
                 Some("it came with a copy or a repository; remove it if nobody is at work there")
             }
             Failure::SeveralSections { .. } => Some("name the section with `--in SECTION`"),
+            Failure::NoSection { .. } => Some(
+                "name the section with `--in SECTION`; `top` is that of a file with nothing else",
+            ),
             Failure::NoKeys { .. } => {
                 Some("name a public key with `-k FILE.pub`, or list the file in lithos-keys.yaml")
             }

@@ -65,7 +65,10 @@ pub fn run(options: Options) -> Result<(), Failure> {
             .iter()
             .map(|token| format!("{name} {}\n", token.label()));
         label = lines.collect();
-        let section = section.unwrap_or_else(|| sections::for_new(&document));
+        let section = match section {
+            Some(section) => section,
+            None => sections::for_new(&document, file, name)?,
+        };
         let change = Change {
             section,
             name: name.clone(),

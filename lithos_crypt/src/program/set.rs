@@ -48,7 +48,7 @@ pub struct Options {
     #[arg(long)]
     list_add: bool,
 
-    /// Section of the file [default: where NAME is, else `secret-environ`]
+    /// Section of the file [default: where NAME is, else that of variables]
     #[arg(long = "in", value_name = "SECTION", value_parser = sections::parse)]
     section: Option<Section>,
 }
@@ -123,7 +123,7 @@ fn target(
     }
     match survey::named(document, path, name, None) {
         Ok(entry) => Ok(entry.section().clone()),
-        Err(Failure::NoSecret { .. }) => Ok(sections::for_new(document)),
+        Err(Failure::NoSecret { .. }) => sections::for_new(document, path, name),
         Err(failure) => Err(failure),
     }
 }

@@ -6,7 +6,7 @@ use std::{fs, io};
 use super::failure::Failure;
 use super::recipients::FILE_NAME;
 use super::rewrite::{self, read_bounded};
-use crate::document::{Document, Entry, Section};
+use crate::document::{Document, EditError, Entry, Section};
 use crate::{OpenError, Token};
 
 /// A file and what is in it.
@@ -183,11 +183,20 @@ pub fn named<'a>(
             path: path.to_owned(),
         }),
         1 => Ok(found.remove(0)),
-        _ => Err(Failure::SeveralSections {
-            name: name.to_owned(),
-            path: path.to_owned(),
-        }),
+        _ => Err(several(&found, path)),
     }
+}
+
+/// That a name is there in several sections, or several times in one.
+pub fn several(found: &[Entry<'_>], path: &Path) -> Failure {
+    let (first, last) = (&found[0], &found[found.len() - 1]);
+    let (name, path) = (first.name().to_owned(), path.to_owned());
+    if first.section() != last.section() {
+        return Failure::SeveralSections { name, path };
+    }
+    let line = last.place().line;
+    let cause = EditError::Duplicate { name, line };
+    Failure::Edit { path, cause }
 }
 
 fn unreadable(path: &Path, cause: io::Error) -> Failure {
