@@ -74,6 +74,13 @@ impl Node {
         self.scalar().is_some_and(|name| same_key(name, key))
     }
 
+    /// Every value under a key; a sound map has one at most.
+    pub fn all<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a Node> {
+        let entries = self.entries().unwrap_or_default().iter();
+        let found = entries.filter(move |(name, _)| name.is_key(key));
+        found.map(|(_, value)| value)
+    }
+
     /// The first value under a key, in kebab-case or snake_case.
     pub fn get(&self, key: &str) -> Option<&Node> {
         let mut entries = self.entries()?.iter();

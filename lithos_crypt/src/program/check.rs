@@ -118,6 +118,7 @@ fn examine(options: &Common, keys: &[PrivateKey], all_must_open: bool) -> Result
         let given = sealing::public_keys(&options.keys, recipients)?;
         let standard = Standard::of(path, recipients, &given, &options.namespaces);
         let mut examiner = Examiner::new(path, standard, Day::today());
+        examiner.sections(document);
         let entries = document.entries();
         let tokens = examiner.examine(&entries);
         for (entry, tokens) in entries.iter().zip(&tokens) {

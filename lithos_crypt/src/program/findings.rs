@@ -8,7 +8,7 @@ use serde_json::json;
 use super::recipients::Recipients;
 use super::sealing;
 use crate::Day;
-use crate::document::{Entry, Place, Value};
+use crate::document::{Document, Entry, Place, Value};
 use crate::{Namespace, PublicKey, ShortHash, Token};
 
 /// One thing that is wrong.
@@ -122,6 +122,20 @@ impl<'a> Examiner<'a> {
             message,
             is_warning: matches!(kind, "guessable" | "values-differ"),
         });
+    }
+
+    /// Examines the sections, in which secrets could be overlooked.
+    pub fn sections(&mut self, document: &Document) {
+        for (name, place, message) in document.unsound_sections() {
+            self.found.push(Finding {
+                kind: "section",
+                path: self.path.to_owned(),
+                place,
+                name: name.to_owned(),
+                message: message.to_owned(),
+                is_warning: false,
+            });
+        }
     }
 
     /// Examines all secrets; the tokens of each, for further examination.
