@@ -291,11 +291,15 @@ fn merged(
 
 /// Where a secret that is not there yet belongs.
 fn section_for(document: &Document, path: &Path, entry: &Entry<'_>) -> Result<Section, Failure> {
-    let is_plain = matches!(entry.section(), Section::Whole | Section::Environ);
-    if is_plain || document.is_secrets_file() {
-        sections::for_new(document, path, entry.name())
-    } else {
-        Ok(entry.section().clone())
+    let section = entry.section();
+    let is_plain = matches!(section, Section::Whole | Section::Environ);
+    if !is_plain && !document.is_secrets_file() {
+        return Ok(section.clone());
+    }
+    match sections::for_new(document, path, entry.name()) {
+        // The bundle says more than the file.
+        Err(Failure::NoSection { .. }) if *section != Section::Whole => Ok(section.clone()),
+        found => found,
     }
 }
 

@@ -23,6 +23,7 @@ use base64::engine::general_purpose::STANDARD;
 use blake2::digest::Digest;
 use blake2::digest::consts::U32;
 use rustix::fs::{FlockOperation, OFlags, flock};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::{create, open_regular, read_bounded, sibling, sync_directory, unreadable};
 use crate::program::failure::Failure;
@@ -145,6 +146,7 @@ impl Drop for Journal {
 /// for each other. One that is gone needs no lock.
 pub fn lock(directories: impl IntoIterator<Item = PathBuf>) -> Result<Locks, Failure> {
     let directories: BTreeSet<_> = directories.into_iter().collect();
+    allow_open_files(directories.len() as u64);
     let mut locks = Locks::new();
     for directory in directories {
         let locked = open_directory(&directory).and_then(|file| {
@@ -158,6 +160,21 @@ pub fn lock(directories: impl IntoIterator<Item = PathBuf>) -> Result<Locks, Fai
         }
     }
     Ok(locks)
+}
+
+/// Raises the limit of open files for a large tree; if that cannot be, opening
+/// one of them says so.
+fn allow_open_files(more: u64) {
+    const BESIDES: u64 = 64;
+    let limit = getrlimit(Resource::Nofile);
+    let is_enough = |limit: u64| limit >= more.saturating_add(BESIDES);
+    if !limit.current.is_none_or(is_enough) {
+        let raised = Rlimit {
+            current: limit.maximum,
+            ..limit
+        };
+        let _ = setrlimit(Resource::Nofile, raised);
+    }
 }
 
 /// Whether a change of this directory was left, or is being made.
