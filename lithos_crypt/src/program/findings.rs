@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::recipients::Recipients;
-use super::sealing;
+use super::{report, sealing};
 use crate::Day;
 use crate::document::{Document, Entry, Place, Value};
 use crate::{Namespace, PublicKey, ShortHash, Token};
@@ -28,6 +28,7 @@ impl Finding {
     pub fn line(&self) -> String {
         let Place { line, column } = self.place;
         let kind = if self.is_warning { "warning" } else { "error" };
+        let kind = report::painted(kind, &std::io::stdout());
         let path = self.path.display();
         format!(
             "{path}:{line}:{column}: {kind}: {}: {}\n",
