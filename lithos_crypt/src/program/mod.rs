@@ -31,6 +31,7 @@ mod keygen;
 mod ls;
 mod memory;
 mod merge;
+mod paths;
 mod plaintexts;
 mod progress;
 mod recipients;

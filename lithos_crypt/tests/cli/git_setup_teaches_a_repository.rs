@@ -83,6 +83,21 @@ fn a_commit_with_a_plaintext_is_refused() {
 }
 
 #[test]
+fn also_in_a_file_that_only_a_config_calls_one_of_secrets() {
+    let Some(desk) = set_up() else { return };
+    desk.write(
+        "shop/config/web.yaml",
+        "executable: /x\nsecret_environ_file: ../env/vars.yaml\n",
+    );
+    commit(&desk, "a config");
+    desk.write("shop/env/vars.yaml", "A: hunter2\n");
+    desk.call("git", &["add", "-A"]);
+    let run = desk.run(&["check", "--staged"], b"").expect_code(1);
+    let found = "shop/env/vars.yaml:1:4: error: A: a plaintext stands where a token belongs";
+    assert!(run.text().starts_with(found), "{}", run.text());
+}
+
+#[test]
 fn two_users_changes_to_different_secrets_merge() {
     let Some(desk) = set_up() else { return };
     let bob = clone(&desk);

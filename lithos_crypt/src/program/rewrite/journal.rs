@@ -12,11 +12,12 @@
 //! is no order to us.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -27,7 +28,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::{create, open_regular, read_bounded, sibling, sync_directory, unreadable};
 use crate::program::failure::Failure;
-use crate::program::report;
+use crate::program::{paths, report};
 
 /// A note's name in its directory.
 const NAME: &str = ".lithos_crypt-journal";
@@ -108,7 +109,11 @@ impl Journal {
             let content = if directory == first {
                 list(directory, steps)
             } else {
-                [b"see ", relative(directory, first).as_os_str().as_bytes()].concat()
+                [
+                    b"see ",
+                    paths::relative(directory, first).as_os_str().as_bytes(),
+                ]
+                .concat()
             };
             let failed = |cause| Failure::WriteFile {
                 path: path.clone(),
@@ -302,7 +307,7 @@ fn read(directory: &Path) -> Result<Option<Note>, Failure> {
 
 fn parse(directory: &Path, content: &[u8]) -> Option<Note> {
     if let Some(other) = content.strip_prefix(b"see ") {
-        return Some(Note::See(joined(directory, other)?));
+        return Some(Note::See(paths::joined(directory, path_of(other))?));
     }
     let records = content.strip_suffix(b"\0")?.split(|byte| *byte == 0);
     let step = |record: &[u8]| {
@@ -310,7 +315,7 @@ fn parse(directory: &Path, content: &[u8]) -> Option<Note> {
         let mut field = || fields.next();
         let mut text = || String::from_utf8(field()?.to_vec()).ok();
         let (old, new) = (text()?, text()?);
-        let path = joined(directory, field()?)?;
+        let path = paths::joined(directory, path_of(field()?))?;
         path.file_name()?;
         Some(Step {
             path,
@@ -325,35 +330,14 @@ fn parse(directory: &Path, content: &[u8]) -> Option<Note> {
 fn list(directory: &Path, steps: &[Step]) -> Vec<u8> {
     let record = |step: &Step| {
         let hashes = format!("{} {} ", step.old.as_deref().unwrap_or("-"), step.new);
-        let path = relative(directory, &step.path);
+        let path = paths::relative(directory, &step.path);
         [hashes.as_bytes(), path.as_os_str().as_bytes(), b"\0"].concat()
     };
     steps.iter().flat_map(record).collect()
 }
 
-/// The way from a directory to a path, neither with a symbolic link: so it
-/// stays right when the tree is moved.
-fn relative(from: &Path, to: &Path) -> PathBuf {
-    let same = from
-        .components()
-        .zip(to.components())
-        .take_while(|(a, b)| a == b)
-        .count();
-    let up = from.components().skip(same).map(|_| Component::ParentDir);
-    up.chain(to.components().skip(same)).collect()
-}
-
-/// The opposite.
-fn joined(directory: &Path, way: &[u8]) -> Option<PathBuf> {
-    let mut path = directory.to_owned();
-    for component in Path::new(std::ffi::OsStr::from_bytes(way)).components() {
-        match component {
-            Component::ParentDir => path.pop().then_some(())?,
-            Component::Normal(name) => path.push(name),
-            _ => return None,
-        }
-    }
-    Some(path)
+fn path_of(bytes: &[u8]) -> &Path {
+    Path::new(OsStr::from_bytes(bytes))
 }
 
 fn hash(bytes: &[u8]) -> String {
