@@ -9,8 +9,8 @@ use std::process::Command;
 use clap::Args;
 
 use super::failure::Failure;
-use super::rewrite;
 use super::versions::{self, Texts};
+use super::{editor, rewrite};
 use crate::Token;
 use crate::document::{Change, Document, Section};
 
@@ -237,7 +237,9 @@ fn by_text([ours, base, theirs]: [&[u8]; 3]) -> Result<(Vec<u8>, bool), Failure>
         program: "git merge-file".to_owned(),
         said,
     };
-    let directory = tempfile::tempdir().map_err(|error| failed(error.to_string()))?;
+    // A version can have a plaintext that nobody has sealed yet.
+    let place = editor::directory_in_memory().unwrap_or_else(std::env::temp_dir);
+    let directory = tempfile::tempdir_in(place).map_err(|error| failed(error.to_string()))?;
     let write = |name: &str, bytes: &[u8]| -> std::io::Result<PathBuf> {
         let path = directory.path().join(name);
         std::fs::File::create(&path)?.write_all(bytes)?;

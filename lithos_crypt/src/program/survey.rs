@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use super::failure::Failure;
+use super::progress::Progress;
 use super::recipients::FILE_NAME;
 use super::rewrite::{self, read_bounded};
 use crate::document::{Document, EditError, Entry, Section};
@@ -27,12 +28,15 @@ pub fn read(path: &Path) -> Result<Surveyed, Failure> {
 pub fn read_all(paths: &[PathBuf]) -> Result<Vec<Surveyed>, Failure> {
     let files = find(paths)?;
     let mut found = Vec::with_capacity(files.len());
+    let mut progress = Progress::new("files", files.len());
     for (path, named) in files {
         let bytes = read_bounded(&path).map_err(|cause| unreadable(&path, cause))?;
         if named || may_hold_secrets(&bytes) {
             found.push(parse(path, bytes)?);
         }
+        progress.step();
     }
+    drop(progress);
     take_as_secrets(&mut found, paths)?;
     Ok(found)
 }

@@ -70,3 +70,31 @@ fn by_any_command_but_those_that_print_it() {
     }
     assert_eq!(desk.get("alpha", "s.yaml", "A").text(), OTHER);
 }
+
+#[test]
+fn to_a_disk_by_a_merge_of_what_is_not_sealed_yet() {
+    let Some(desk) = repository::repository().filter(|_| can_kill()) else {
+        return;
+    };
+    let token = crate::support::seal("myapp", b"x");
+    let text = |value: &str| format!("secret-environ:\n  A: {value}\n  B: {token}\ntail: 1\n");
+    for (name, value) in [("base", "old"), ("ours", VALUE), ("theirs", "old")] {
+        desk.write(name, &text(value));
+    }
+    let theirs = desk.read("theirs").replace("tail: 1", "tail: 2");
+    desk.write("theirs", &theirs);
+    let calls = traced(&desk, &["merge", "base", "ours", "theirs", "s.yaml"], b"");
+    let ours = format!("{}>", desk.text_path("ours"));
+    let shown = showing(&calls);
+    assert!(
+        shown.iter().any(|call| call.contains("</dev/shm/")),
+        "{calls:?}"
+    );
+    for call in shown {
+        // What is ours already, and what git tells us through a pipe.
+        let is_meant =
+            call.contains("</dev/shm/") || call.contains(&ours) || call.contains("<pipe:");
+        assert!(is_meant, "{call}");
+    }
+    assert_eq!(desk.read("ours"), text(VALUE).replace("tail: 1", "tail: 2"));
+}

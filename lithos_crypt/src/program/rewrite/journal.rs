@@ -119,6 +119,9 @@ impl Journal {
                 path: path.clone(),
                 cause,
             };
+            if content.len() as u64 > MAX_BYTES / 2 {
+                return Err(failed(io::Error::other("too many files at once")));
+            }
             let made = create::create_with(&path, 0o644, |file| {
                 let inode = file.metadata()?.ino();
                 file.write_all(MAGIC)?;
