@@ -181,22 +181,24 @@ pub fn run_guard(options: GuardOptions) -> Result<(), Failure> {
     }
 }
 
-/// The first directory in memory that we can write.
 fn place(on_disk: bool) -> Result<PathBuf, Failure> {
-    let of_user = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-    let all = [Some(PathBuf::from("/dev/shm")), Some(std::env::temp_dir())];
-    let all = of_user.map_or(all.to_vec(), |first| [&[Some(first)], &all[..]].concat());
-    let mut all = all.into_iter().flatten();
     if on_disk {
         return Ok(std::env::temp_dir());
     }
-    all.find(|path| is_in_memory(path))
-        .ok_or_else(|| Failure::Refused {
-            what: "put plaintexts into a file".to_owned(),
-            reason: "no directory in memory can be written; \
+    directory_in_memory().ok_or_else(|| Failure::Refused {
+        what: "put plaintexts into a file".to_owned(),
+        reason: "no directory in memory can be written; \
                  `--on-disk` takes the one of temporary files"
-                .to_owned(),
-        })
+            .to_owned(),
+    })
+}
+
+/// The first directory in memory that we can write.
+pub fn directory_in_memory() -> Option<PathBuf> {
+    let of_user = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    let others = [PathBuf::from("/dev/shm"), std::env::temp_dir()];
+    let mut all = of_user.into_iter().chain(others);
+    all.find(|path| is_in_memory(path))
 }
 
 fn is_in_memory(path: &Path) -> bool {
