@@ -108,6 +108,18 @@ pub enum Seen {
     Unknown(String),
 }
 
+impl Seen {
+    /// Why nothing can be done with it: for a message, after the path.
+    pub fn why(&self) -> String {
+        match self {
+            Self::Found(_) => "it is of another kind".to_owned(),
+            Self::Missing => "it does not exist".to_owned(),
+            Self::LeadsOut => "it leads out".to_owned(),
+            Self::Broken(why) | Self::Unknown(why) => why.clone(),
+        }
+    }
+}
+
 /// Something that was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Found {

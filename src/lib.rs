@@ -30,6 +30,7 @@ pub mod knot;
 pub mod load;
 pub mod master_option;
 pub mod name;
+pub mod privileged;
 pub mod problem;
 pub mod programs;
 pub mod ps;

@@ -19,11 +19,14 @@ use crate::config::units::LogLevel;
 use crate::facts::Answers;
 use crate::facts::image::open_in_image;
 use crate::name::Name;
-use crate::problem::{Place, Problem, Severity, Source};
+use crate::problem::{Place, Problem, Severity, Source, told};
 use crate::resolve::plan::Plan;
-use crate::resolve::{self, Doc, Documents, Template, conflicts, paths};
+use crate::resolve::{self, Before, Doc, Documents, Template, conflicts, paths};
 
 pub use crate::resolve::paths::Home;
+
+/// The problems of about so many documents are told of a sandbox.
+const DOCUMENTS_TOLD: usize = 10;
 
 /// What one sandbox's files come to.
 #[derive(Debug)]
@@ -73,6 +76,8 @@ struct Shared {
     /// By image and path in it.
     configs: HashMap<(PathBuf, PathBuf), Rc<Read>>,
     answers: Answers,
+    /// What the processes so far come to.
+    before: Before,
 }
 
 /// Reads the master config.
@@ -216,6 +221,7 @@ pub fn sandbox(home: &Home, name: &Name, alternate: Option<&Path>) -> SandboxLoa
         loads.collect()
     });
     load.processes = processes;
+    load.problems = told(load.problems, DOCUMENTS_TOLD);
     load
 }
 
@@ -284,6 +290,7 @@ impl SandboxLoad {
             sandbox,
             process_name: name,
             process,
+            before: shared.before,
             container: Doc::new(container, source),
             secrets_file: read
                 .secrets
@@ -294,6 +301,9 @@ impl SandboxLoad {
         let resolved = resolve::resolve(&docs, &facts);
         self.problems.extend(resolved.problems);
         load.plans = resolved.template.as_ref().map(Template::plans);
+        if let Some(template) = &resolved.template {
+            shared.before.add(template);
+        }
         load.template = resolved.template;
         load
     }

@@ -1,10 +1,12 @@
 //! The option by which every program that reads the master config is told where
 //! it is.
 
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::load::{self, Home};
+use crate::problem::in_colour;
 
 /// `-C`, `--config` or `--master`.
 #[derive(Debug, Clone, clap::Args)]
@@ -22,14 +24,15 @@ pub struct MasterOption {
 }
 
 impl MasterOption {
-    /// Reads the master config. Its problems are printed; the program ends with
-    /// what is returned then.
-    pub fn home(&self) -> Result<Home, ExitCode> {
+    /// Reads the master config, or prints its problems: then the program ends with
+    /// `failure`.
+    pub fn home(&self, failure: ExitCode) -> Result<Home, ExitCode> {
         load::home(&self.config).map_err(|problems| {
+            let colour = in_colour(&io::stderr());
             for problem in problems {
-                eprintln!("{}", problem.render(false));
+                eprintln!("{}", problem.render(colour));
             }
-            ExitCode::FAILURE
+            failure
         })
     }
 }

@@ -35,6 +35,38 @@ impl fmt::Debug for Source {
     }
 }
 
+/// How many problems are told of one document. Each costs a reading of the text when
+/// it is shown, so there are fewer of a large one.
+pub fn most_told(source: &Source) -> usize {
+    if source.text.len() > 64 << 10 {
+        10
+    } else {
+        100
+    }
+}
+
+/// These problems as far as they are told, errors above all: whoever wrote the
+/// documents might have them told for hours. `documents`: how many of them they are
+/// about.
+pub fn told(mut problems: Vec<Problem>, documents: usize) -> Vec<Problem> {
+    let sources = problems.iter().filter_map(|p| p.source.as_deref());
+    let most = sources.map(most_told).min().unwrap_or(usize::MAX);
+    let most = most.saturating_mul(documents);
+    if problems.len() > most {
+        problems.sort_by_key(|problem| problem.severity != Severity::Error);
+        let more = problems.split_off(most);
+        let message = format!("{} more problems are not shown", more.len());
+        problems.push(Problem {
+            message,
+            place: Place::Whole,
+            hint: None,
+            status: None,
+            ..more.into_iter().next().expect("there are more")
+        });
+    }
+    problems
+}
+
 /// One step from a value of a document to one inside it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {

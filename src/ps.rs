@@ -79,7 +79,7 @@ struct Row {
 /// The program.
 pub fn main() -> ExitCode {
     let options = Options::parse();
-    let home = match options.master.home() {
+    let home = match options.master.home(ExitCode::FAILURE) {
         Ok(home) => home,
         Err(failure) => return failure,
     };

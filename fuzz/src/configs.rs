@@ -13,7 +13,7 @@ use lithos::name::Name;
 use lithos::problem::{Problem, Severity, Source};
 use lithos::resolve::paths::{self, Home};
 use lithos::resolve::plan::Plan;
-use lithos::resolve::{self, Doc, Documents, Template, conflicts};
+use lithos::resolve::{self, Before, Doc, Documents, Template, conflicts};
 
 use crate::{facts, plans};
 
@@ -92,7 +92,7 @@ impl Scene<'_> {
         let source = source(file, self.texts.process);
         let (processes, problems) = read_processes(&source);
         show(&problems);
-        let mut all: Vec<Vec<Rc<Plan>>> = Vec::new();
+        let (mut all, mut before) = (Vec::new(), Before::default());
         for (name, process) in processes.iter().flatten() {
             let Some(process) = process else { continue };
             let doc = Doc {
@@ -100,7 +100,10 @@ impl Scene<'_> {
                 source: &source,
                 entry: Some(name.as_str()),
             };
-            let template = self.process(name, doc);
+            let template = self.process(name, doc, before);
+            if let Some(template) = &template {
+                before.add(template);
+            }
             all.push(template.as_ref().map(Template::plans).unwrap_or_default());
             let origins = template.map(|template| template.origins().clone());
             let plans = all.last().expect("it was pushed just now");
@@ -110,7 +113,7 @@ impl Scene<'_> {
         all.into_iter().flatten().collect()
     }
 
-    fn process(&self, name: &Name, process: Doc<'_, Process>) -> Option<Template> {
+    fn process(&self, name: &Name, process: Doc<'_, Process>, before: Before) -> Option<Template> {
         let image = resolve::image(self.sandbox, process, name.to_string());
         let image = image.map_err(|problems| show(&problems)).ok()?;
         assert!(image.starts_with(&self.sandbox.image_dir), "{image:?}");
@@ -131,6 +134,7 @@ impl Scene<'_> {
             sandbox: self.sandbox,
             process_name: name,
             process,
+            before,
             container: Doc::new(&container, &source),
             secrets_file: secrets.as_ref().map(|(map, source)| Doc::new(map, source)),
         };

@@ -16,8 +16,8 @@ use crate::config::secret::Transform;
 use crate::config::units::IdMap;
 use crate::resolve::paths;
 use crate::resolve::plan::{
-    Content, EnvValue, MASKED_IN_PROC, MASKED_IN_SYS, MountSource, Network, Owner, Piece, Plan,
-    READONLY_IN_PROC, Sealed, Socket,
+    Content, EnvValue, MASKED_FROM_ROOT, MASKED_IN_PROC, MASKED_IN_SYS, MountSource, Network,
+    Owner, Piece, Plan, READONLY_IN_PROC, Sealed, Socket,
 };
 
 /// Where each secret comes from, by its name in the plan.
@@ -161,7 +161,7 @@ fn map(line: &IdMap) -> String {
 fn mounts(plan: &Plan) -> Vec<Row> {
     let root = std::iter::once("/  the image, read-only".to_owned());
     let mounts = plan.mounts.iter();
-    let mounts = mounts.map(|m| format!("{}  {}", m.target.display(), mounted(&m.what)));
+    let mounts = mounts.map(|m| format!("{}  {}", m.target.display(), mounted(plan, &m.what)));
     let files = plan.files.iter().map(|file| {
         let made = match &file.copy {
             Some(host) => format!("a copy of {} of the host", host.display()),
@@ -181,13 +181,14 @@ fn mounts(plan: &Plan) -> Vec<Row> {
         .collect()
 }
 
-fn mounted(what: &MountSource) -> String {
+fn mounted(plan: &Plan, what: &MountSource) -> String {
     match what {
-        MountSource::Proc => format!(
-            "the container's processes, without {}; read-only {}",
-            MASKED_IN_PROC.join(" "),
-            READONLY_IN_PROC.join(" ")
-        ),
+        MountSource::Proc => {
+            let from_root = plan.may_be_root().then_some(MASKED_FROM_ROOT);
+            let masked = [MASKED_IN_PROC, from_root.unwrap_or_default()].concat();
+            let (masked, readonly) = (masked.join(" "), READONLY_IN_PROC.join(" "));
+            format!("the container's processes, without {masked}; read-only {readonly}")
+        }
         MountSource::Sys => format!("sysfs, read-only, without {}", MASKED_IN_SYS.join(" ")),
         MountSource::CgroupView => "the container's own cgroup, read-only".to_owned(),
         MountSource::PrivateDev => "private devices".to_owned(),

@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
-use clap::{ArgGroup, Parser};
+use clap::error::ErrorKind;
+use clap::{ArgGroup, CommandFactory, Parser};
 use serde_json::json;
 
 use crate::cause::Cause;
@@ -56,10 +57,11 @@ pub struct Options {
     /// Images used within so many days count as used
     #[arg(long, value_name = "D", default_value = "3")]
     history_days: u32,
-    /// Keep at least so many images of each process, however old
-    #[arg(long, value_name = "N", default_value = "10")]
-    versions_min: usize,
-    /// Keep at most so many images of each process, however new
+    /// Keep at least so many images of each process, however old [default: 10, or
+    /// --versions-max if that is less]
+    #[arg(long, value_name = "N")]
+    versions_min: Option<usize>,
+    /// Keep at most so many images of each process, however new; the last is always kept
     #[arg(long, value_name = "N", default_value = "100")]
     versions_max: usize,
     /// Keep directories that were made or changed within this time
@@ -77,11 +79,12 @@ fn time(text: &str) -> Result<Duration, units::UnitError> {
 /// The program.
 pub fn main() -> ExitCode {
     let options = Options::parse();
-    let home = match options.master.home() {
+    let versions_min = options.versions_min().unwrap_or_else(|wrong| wrong.exit());
+    let home = match options.master.home(ExitCode::FAILURE) {
         Ok(home) => home,
         Err(failure) => return failure,
     };
-    match clean(&home, &options) {
+    match clean(&home, &options, versions_min) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(err) => {
@@ -91,12 +94,27 @@ pub fn main() -> ExitCode {
     }
 }
 
+impl Options {
+    /// How many images of each process are kept at least.
+    fn versions_min(&self) -> Result<usize, clap::Error> {
+        let max = self.versions_max;
+        match self.versions_min {
+            None => Ok(max.min(10)),
+            Some(min) if min <= max => Ok(min),
+            Some(min) => {
+                let message = format!("--versions-min {min} is more than --versions-max {max}");
+                Err(Self::command().error(ErrorKind::ArgumentConflict, message))
+            }
+        }
+    }
+}
+
 /// Does what was asked; whether all of it went well.
-fn clean(home: &Home, options: &Options) -> io::Result<bool> {
+fn clean(home: &Home, options: &Options, versions_min: usize) -> io::Result<bool> {
     let age = Duration::from_secs(u64::from(options.history_days) * 86_400);
     let bounds = Bounds {
         age,
-        versions_min: options.versions_min,
+        versions_min,
         versions_max: options.versions_max,
     };
     let found = survey(home, &bounds, options.keep_recent);
@@ -117,7 +135,11 @@ fn clean(home: &Home, options: &Options) -> io::Result<bool> {
         for image in &unused {
             match removal::remove(&image.image_dir, &image.name) {
                 Ok(()) => deleted.push(image.path.clone()),
-                Err(err) => faults.push(format!("cannot delete {}: {err}", image.path.display())),
+                Err(err) => faults.push(format!(
+                    "cannot delete {}: {}",
+                    image.path.display(),
+                    Cause(&err)
+                )),
             }
         }
     }
@@ -192,7 +214,7 @@ fn clean_logs(home: &Home, age: Duration, faults: &mut Vec<String>) -> Vec<PathB
         }
         match std::fs::remove_file(&path) {
             Ok(()) => deleted.push(path),
-            Err(err) => faults.push(format!("cannot delete {}: {err}", path.display())),
+            Err(err) => faults.push(format!("cannot delete {}: {}", path.display(), Cause(&err))),
         }
     }
     deleted.sort();

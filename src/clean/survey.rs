@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use super::history::{Bounds, kept};
 use super::removal;
+use crate::cause::Cause;
 use crate::config::file;
 use crate::config::process::read_processes;
 use crate::config::sandbox::{Sandbox, read_sandbox};
@@ -103,7 +104,11 @@ pub fn survey(home: &Home, bounds: &Bounds, keep_recent: Duration) -> Survey {
                 }
             }
             Err(err) => {
-                let message = format!("cannot list {}: {err}", ground.image_dir.display());
+                let message = format!(
+                    "cannot list {}: {}",
+                    ground.image_dir.display(),
+                    Cause(&err)
+                );
                 survey.fault(Some(&ground.name), message);
             }
         }
@@ -214,7 +219,8 @@ impl Survey {
         }
         if let Some(list) = &sandbox.used_images_list {
             let text = fs::read_to_string(list);
-            let text = text.map_err(|err| format!("cannot read {}: {err}", list.display()))?;
+            let text =
+                text.map_err(|err| format!("cannot read {}: {}", list.display(), Cause(&err)))?;
             let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
             used.extend(lines.map(|line| (line.into(), format!("{} names it", list.display()))));
         }
@@ -269,8 +275,9 @@ fn ground(home: &Home, name: &Name) -> Result<Option<Ground>, String> {
         Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(err) => {
             return Err(format!(
-                "cannot open {}: {err}",
-                sandbox.image_dir.display()
+                "cannot open {}: {}",
+                sandbox.image_dir.display(),
+                Cause(&err)
             ));
         }
         Ok(path) => path,
@@ -294,8 +301,8 @@ fn history(
     };
     let shown = dir.join(format!("{name}.log"));
     let shown = shown.display();
-    let (entries, broken) =
-        config_log::read(dir, name).map_err(|err| format!("cannot read {shown}: {err}"))?;
+    let (entries, broken) = config_log::read(dir, name)
+        .map_err(|err| format!("cannot read {shown}: {}", Cause(&err)))?;
     if broken > 0 {
         return Err(format!("{shown} has {broken} lines that cannot be read"));
     }

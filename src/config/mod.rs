@@ -20,6 +20,7 @@ pub mod sandbox;
 pub mod secret;
 pub mod units;
 mod values;
+mod way;
 
 pub(crate) use reader::unknown;
 

@@ -10,7 +10,7 @@ use lithos_crypt::Namespace;
 
 use super::reader::{self, Value};
 use super::values::{
-    absolute_file, address, components, list, mapping, namespaces, small, text, word,
+    absolute_file, address, components, few, list, mapping, namespaces, small, text, word,
 };
 use crate::name::Name;
 use crate::problem::{Problem, Source};
@@ -51,7 +51,7 @@ pub enum Kind {
 /// Reads a process config; none if nothing of it can be read. An entry with a
 /// problem is none, and the others are as they would be without it.
 pub fn read_processes(source: &Arc<Source>) -> (Option<Processes>, Vec<Problem>) {
-    reader::document(source, processes)
+    reader::document(source, few(processes))
 }
 
 fn processes(root: &Value<'_>) -> Option<Processes> {
@@ -87,7 +87,7 @@ fn process(value: &Value<'_>) -> Option<Process> {
     let image = map.required("image", components);
     let config = map.required("config", absolute_file);
     let variables = map.or("variables", BTreeMap::new(), variables);
-    let ip_addresses = map.or("ip-addresses", Vec::new(), ip_addresses);
+    let ip_addresses = map.or("ip-addresses", Vec::new(), few(ip_addresses));
     let extra_secrets_namespaces = map.or("extra-secrets-namespaces", Vec::new(), namespaces);
     map.finish();
     Some(Process {

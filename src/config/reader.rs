@@ -10,13 +10,10 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::node::{self, Node};
-use crate::problem::{Place, Problem, Severity, Source, Step, is_secret, is_secret_path, legible};
-
-/// How many problems of one document are told. Each costs a reading of the
-/// text when it is shown, so there are fewer for a large one.
-fn most_problems(text: &str) -> usize {
-    if text.len() > 64 << 10 { 10 } else { 100 }
-}
+use super::way::Way;
+use crate::problem::{
+    Place, Problem, Severity, Source, Step, is_secret, is_secret_path, legible, most_told,
+};
 
 /// Reads a document with `build`; none if there is any problem.
 pub(super) fn whole<T>(
@@ -52,7 +49,7 @@ pub(super) fn document<T>(
     };
     let root = Value {
         node: &tree,
-        steps: Vec::new(),
+        way: Way::default(),
         problems: &problems,
     };
     let built = build(&root);
@@ -94,7 +91,7 @@ impl Problems {
 
     /// Whether no more are told.
     fn is_full(&self) -> bool {
-        self.list.borrow().len() == most_problems(&self.source.text)
+        self.list.borrow().len() == most_told(&self.source)
     }
 
     /// How many there are so far.
@@ -123,28 +120,28 @@ impl Problems {
 #[derive(Clone)]
 pub(super) struct Value<'a> {
     node: &'a Node,
-    steps: Vec<Step>,
+    way: Way,
     problems: &'a Problems,
 }
 
 impl<'a> Value<'a> {
     /// Tells a problem with the value.
     pub fn refuse<T>(&self, message: impl Into<String>, hint: Option<&str>) -> Option<T> {
-        let place = Place::Value(self.steps.clone());
+        let place = Place::Value(self.way.steps());
         self.problems.tell(place, message.into(), hint);
         None
     }
 
     /// Tells a problem with the value's key.
     pub fn refuse_key<T>(&self, message: impl Into<String>, hint: Option<&str>) -> Option<T> {
-        let place = Place::Key(self.steps.clone());
+        let place = Place::Key(self.way.steps());
         self.problems.tell(place, message.into(), hint);
         None
     }
 
     /// Tells that the value's key is given twice, in the same spelling.
     pub fn refuse_second(&self, message: &str) {
-        let place = Place::SecondKey(self.steps.clone());
+        let place = Place::SecondKey(self.way.steps());
         self.problems.tell(place, message.to_owned(), None);
     }
 
@@ -185,6 +182,15 @@ impl<'a> Value<'a> {
     /// Whether it is a mapping.
     pub fn is_map(&self) -> bool {
         matches!(self.node, Node::Mapping(_))
+    }
+
+    /// How many items or entries it has.
+    pub fn length(&self) -> usize {
+        match self.node {
+            Node::Sequence(items) => items.len(),
+            Node::Mapping(entries) => entries.len(),
+            _ => 0,
+        }
     }
 
     /// A scalar as written.
@@ -277,11 +283,9 @@ impl<'a> Value<'a> {
     }
 
     fn inner(&self, step: Step, node: &'a Node) -> Value<'a> {
-        let mut steps = self.steps.clone();
-        steps.push(step);
         Value {
             node,
-            steps,
+            way: self.way.step(step),
             problems: self.problems,
         }
     }
@@ -333,7 +337,7 @@ impl<'a> Map<'a> {
         self.known.push(key);
         let mut found: Option<Value<'a>> = None;
         for (value, asked) in &mut self.entries {
-            let Some(Step::Key(written)) = value.steps.last() else {
+            let Some(Step::Key(written)) = value.way.last() else {
                 continue;
             };
             let spelt = written.replace('_', "-");
@@ -344,7 +348,7 @@ impl<'a> Map<'a> {
             match &found {
                 None => found = Some(value.clone()),
                 // the very same spelling twice has been refused already
-                Some(first) if first.steps == value.steps => {}
+                Some(first) if first.way.last() == value.way.last() => {}
                 Some(_) => {
                     value.refuse_key::<()>(
                         format!("`{key}` is given twice"),
@@ -358,7 +362,7 @@ impl<'a> Map<'a> {
 
     /// The value of a key that has been read already.
     pub fn find(&self, key: &str) -> Option<Value<'a>> {
-        let named = |value: &Value<'_>| match value.steps.last() {
+        let named = |value: &Value<'_>| match value.way.last() {
             Some(Step::Key(written)) => written.replace('_', "-") == key,
             _ => false,
         };
@@ -415,7 +419,7 @@ impl<'a> Map<'a> {
     /// secrets: `{hunter2}` is a mapping.
     pub fn finish_unnamed(self) {
         for (value, asked) in &self.entries {
-            let (false, Some(Step::Key(written))) = (asked, value.steps.last()) else {
+            let (false, Some(Step::Key(written))) = (asked, value.way.last()) else {
                 continue;
             };
             let known = closest(written, self.known.iter().copied());
@@ -429,7 +433,7 @@ impl<'a> Map<'a> {
     /// keys beside it may be what was meant to stand below it.
     fn has_broken_secrets(&self) -> bool {
         self.entries.iter().any(|(value, _)| {
-            let Some(Step::Key(key)) = value.steps.last() else {
+            let Some(Step::Key(key)) = value.way.last() else {
                 return false;
             };
             is_secret(key) && !is_secret_path(key) && !value.is_map()
@@ -445,7 +449,7 @@ impl<'a> Map<'a> {
             return self.finish_unnamed();
         }
         for (value, asked) in &self.entries {
-            let (false, Some(Step::Key(written))) = (asked, value.steps.last()) else {
+            let (false, Some(Step::Key(written))) = (asked, value.way.last()) else {
                 continue;
             };
             // looking for the closest key takes time, so not for what is not told

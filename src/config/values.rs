@@ -104,6 +104,18 @@ pub(super) fn texts(value: &Value<'_>) -> Option<Vec<String>> {
     list("a list of texts", text)(value)
 }
 
+/// As many entries as a list or mapping may have of which each is compared with the
+/// others, or looked for on the host.
+pub(super) const MOST_ENTRIES: usize = 1000;
+
+/// The same value, unless it has more than [`MOST_ENTRIES`].
+pub(super) fn few<T>(read: impl Fn(&Value<'_>) -> Option<T>) -> impl Fn(&Value<'_>) -> Option<T> {
+    move |value| match value.length() {
+        0..=MOST_ENTRIES => read(value),
+        _ => value.refuse(format!("there are more than {MOST_ENTRIES} of them"), None),
+    }
+}
+
 /// A list; none if any of its items has a problem.
 pub(super) fn list<T>(
     what: &'static str,

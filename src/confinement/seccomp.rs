@@ -149,7 +149,7 @@ fn checked(name: &str) -> Rule {
         "clone3" => ABSENT,
         "ioctl" => Rule::Tests(&[IOCTL]),
         "personality" => Rule::Tests(&[PERSONALITY]),
-        "socket" | "socketpair" => Rule::Tests(&[SOCKET_FAMILY, SOCKET_PROTOCOL]),
+        "socket" | "socketpair" => Rule::Tests(&[SOCKET_FAMILY, SOCKET_KIND, SOCKET_PROTOCOL]),
         "unshare" => Rule::Tests(&[UNSHARE]),
         _ => REFUSE,
     }
@@ -213,12 +213,38 @@ const SOCKET_FAMILY: Test = Test {
 };
 
 /// Multipath TCP and SMC bind TCP ports past Landlock, which looks at plain TCP
-/// only. Whoever asks for them (Go's listeners do) falls back to it.
+/// only. Whoever asks for them (Go's listeners do) falls back to it. The others are
+/// modules, as the families that are refused.
 const SOCKET_PROTOCOL: Test = Test {
     argument: 2,
-    pass: Pass::NoneOf(&[libc::IPPROTO_MPTCP as u32, IPPROTO_SMC]),
+    pass: Pass::NoneOf(&[
+        libc::IPPROTO_MPTCP as u32,
+        IPPROTO_SMC,
+        libc::IPPROTO_DCCP as u32,
+        libc::IPPROTO_SCTP as u32,
+        IPPROTO_L2TP,
+    ]),
     otherwise: Answer::Errno(libc::EPROTONOSUPPORT),
 };
+
+/// DCCP is asked for by its kind alone, too; with and without the flags that a kind
+/// comes with.
+const SOCKET_KIND: Test = Test {
+    argument: 1,
+    pass: Pass::NoneOf(&[
+        SOCK_DCCP,
+        SOCK_DCCP | libc::SOCK_NONBLOCK as u32,
+        SOCK_DCCP | libc::SOCK_CLOEXEC as u32,
+        SOCK_DCCP | (libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC) as u32,
+    ]),
+    otherwise: Answer::Errno(libc::ESOCKTNOSUPPORT),
+};
+
+/// Of `linux/net.h`; `libc` has it not everywhere.
+const SOCK_DCCP: u32 = 6;
+
+/// Of `linux/in.h`, as the next.
+const IPPROTO_L2TP: u32 = 115;
 
 /// Of `linux/in.h` since 6.11.
 const IPPROTO_SMC: u32 = 256;

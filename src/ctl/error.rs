@@ -6,25 +6,21 @@ use std::path::PathBuf;
 use quick_error::quick_error;
 
 use crate::cause::Cause;
-use crate::problem::{Problem, legible};
+use crate::privileged::Privileged;
+use crate::problem::legible;
 use crate::selection::Selection;
 
 quick_error! {
     /// Why something was not done.
     #[derive(Debug)]
     pub enum CtlError {
-        /// The master config has problems, which are shown one by one.
-        Config(problems: Vec<Problem>) {
-            display("cannot use the configuration, for {} reason(s)", problems.len())
-            from()
-        }
         /// Nobody is there to ask.
         NoSupervisor(path: PathBuf) {
             display("cannot ask lithos_tree on {}: none runs\nhint: start it with `lithos_tree`, or `systemctl start lithos`", path.display())
         }
         /// It is there, and not to be asked.
         Ask(path: PathBuf, err: io::Error) {
-            display("cannot ask lithos_tree on {}: {}{}", path.display(), Cause(err), hint(err))
+            display("cannot ask lithos_tree on {}: {}", path.display(), Privileged(err))
             source(err)
         }
         /// It does not answer.
@@ -44,12 +40,12 @@ quick_error! {
             display("cannot {} {}: {}", verb, name, legible(why, 4096))
         }
         /// The reload was refused, or what it loaded has errors.
-        Reload(reasons: usize) {
-            display("cannot reload: refused for {} reason(s), nothing was changed", reasons)
+        Reload {
+            display("cannot reload: it was refused, nothing was changed")
         }
         /// The reload was done, but not everything in the files is as it should be.
-        Flaws(errors: usize) {
-            display("reloaded, but for {} error(s): what they are about was left as it was", errors)
+        Flaws {
+            display("cannot use all of the files: what has errors was left as it was, the rest is reloaded")
         }
         /// The supervisor ended rather than reload.
         Ended {
@@ -61,7 +57,7 @@ quick_error! {
         }
         /// The log cannot be read.
         Log(path: PathBuf, err: io::Error) {
-            display("cannot read {}: {}", path.display(), Cause(err))
+            display("cannot read {}: {}", path.display(), Privileged(err))
             source(err)
         }
         /// The result cannot be written.
@@ -70,13 +66,6 @@ quick_error! {
             source(err)
             from()
         }
-    }
-}
-
-fn hint(err: &io::Error) -> &'static str {
-    match err.kind() {
-        io::ErrorKind::PermissionDenied => "\nhint: only root may",
-        _ => "",
     }
 }
 

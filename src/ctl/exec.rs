@@ -19,10 +19,9 @@ use quick_error::quick_error;
 
 use crate::cause::Cause;
 use crate::foreground::{self, ForegroundError, OUR_FAILURE};
-use crate::load;
+use crate::load::Home;
 use crate::master_option::MasterOption;
 use crate::name::ContainerName;
-use crate::problem::Problem;
 use crate::report::Report;
 use crate::tree::heritage::Program;
 use crate::tree::launch::{LaunchError, Launcher};
@@ -54,11 +53,6 @@ quick_error! {
     /// Why a command was not executed.
     #[derive(Debug)]
     enum ExecError {
-        /// The master config has problems, which are shown one by one.
-        Problems(problems: Vec<Problem>) {
-            display("cannot execute anything: the master config has problems")
-            from()
-        }
         Records(err: RecordsError) {
             display("{}", err)
             from()
@@ -88,20 +82,18 @@ quick_error! {
 
 /// Runs the command; its exit status is the command's.
 pub fn run(master: &MasterOption, options: &Options) -> ExitCode {
-    let status = execute(master, options).unwrap_or_else(|error| {
-        if let ExecError::Problems(problems) = &error {
-            for problem in problems {
-                eprintln!("{}\n", problem.render(false));
-            }
-        }
+    let home = match master.home(ExitCode::from(OUR_FAILURE)) {
+        Ok(home) => home,
+        Err(failure) => return failure,
+    };
+    let status = execute(&home, options).unwrap_or_else(|error| {
         eprintln!("error: {error}");
         OUR_FAILURE
     });
     ExitCode::from(status)
 }
 
-fn execute(master: &MasterOption, options: &Options) -> Result<u8, ExecError> {
-    let home = load::home(&master.config)?;
+fn execute(home: &Home, options: &Options) -> Result<u8, ExecError> {
     let records = Records::look(&home.state_dir)?;
     let running = Running::find(&records, &options.name)?;
     let plan = running

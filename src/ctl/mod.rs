@@ -22,9 +22,8 @@ use clap::{Parser, Subcommand};
 
 use self::error::CtlError;
 use self::supervisor::Supervisor;
-use crate::load;
+use crate::load::Home;
 use crate::master_option::MasterOption;
-use crate::problem::in_colour;
 
 /// Sees and steers what lithos_tree runs.
 ///
@@ -67,32 +66,29 @@ pub fn main() -> ExitCode {
     if let Command::Exec(options) = &command {
         return exec::run(&master, options);
     }
-    match run(&master, &command) {
+    let home = match master.home(ExitCode::FAILURE) {
+        Ok(home) => home,
+        Err(failure) => return failure,
+    };
+    match run(&home, &command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(CtlError::Output(err)) if err.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            if let CtlError::Config(problems) = &error {
-                let colour = in_colour(&io::stderr());
-                for problem in problems {
-                    eprintln!("{}\n", problem.render(colour));
-                }
-            }
             eprintln!("error: {error}");
             ExitCode::FAILURE
         }
     }
 }
 
-fn run(master: &MasterOption, command: &Command) -> Result<(), CtlError> {
-    let home = load::home(&master.config)?;
-    let supervisor = Supervisor::of(&home);
+fn run(home: &Home, command: &Command) -> Result<(), CtlError> {
+    let supervisor = Supervisor::of(home);
     match command {
         Command::Status(options) => status::run(&supervisor, options),
         Command::Restart(options) => restart::run(&supervisor, options),
         Command::Stop(options) => hold::run(&supervisor, options),
         Command::Start(options) => restart::start(&supervisor, options),
         Command::Reload(options) => reload::run(&supervisor, options),
-        Command::Logs(options) => logs::run(&home, options),
+        Command::Logs(options) => logs::run(home, options),
         Command::Exec(_) => Ok(()),
     }
 }

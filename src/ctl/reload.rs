@@ -41,11 +41,11 @@ pub fn run(supervisor: &Supervisor, options: &Options) -> Result<(), CtlError> {
         print(&outcome, refused)?;
     }
     if refused {
-        return Err(CtlError::Reload(outcome.refused.len()));
+        return Err(CtlError::Reload);
     }
-    match outcome.problems.iter().filter(|flaw| flaw.error).count() {
-        0 => Ok(()),
-        errors => Err(CtlError::Flaws(errors)),
+    match outcome.problems.iter().any(|flaw| flaw.error) {
+        true => Err(CtlError::Flaws),
+        false => Ok(()),
     }
 }
 

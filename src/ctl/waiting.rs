@@ -74,7 +74,7 @@ impl Awaited {
             if let Some(why) = self.failure(&container) {
                 return Err(CtlError::Failed(verb, self.name.to_string(), why));
             }
-            if let Some(running) = self.settled(&container, settle.time)? {
+            if let Some(running) = self.settled(&container, settle.time, verb)? {
                 return Ok(running);
             }
             sleep(PAUSE);
@@ -98,6 +98,7 @@ impl Awaited {
         &mut self,
         container: &Container,
         time: Duration,
+        verb: &'static str,
     ) -> Result<Option<Running>, CtlError> {
         let running = container.state == State::Running && container.starts > self.starts;
         let process = container.knot_pid.filter(|_| running).and_then(process_of);
@@ -105,7 +106,7 @@ impl Awaited {
         let (starts, before) = self.seen.unzip();
         if starts == Some(container.starts) && running && before != process {
             let why = "its process ended".to_owned();
-            return Err(CtlError::Failed("restart", self.name.to_string(), why));
+            return Err(CtlError::Failed(verb, self.name.to_string(), why));
         }
         if let Some(pid) = process {
             self.seen = Some((container.starts, pid));

@@ -16,11 +16,13 @@ mod usage;
 
 use std::fs;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, pidfd_send_signal};
+use rustix::fs::{Mode, OFlags, openat};
+use rustix::io::Errno;
+use rustix::process::{Signal, pidfd_send_signal};
 
 use super::failure::{Attempt, Failure};
 use crate::resolve::plan::Cgroup;
@@ -77,12 +79,22 @@ pub fn of_process(process: i32) -> Result<Placement, Failure> {
 }
 
 impl Placement {
-    /// Puts a process of this pid namespace into the cgroup.
-    pub fn admit(&self, process: Pid) -> Result<(), Failure> {
-        for directory in self.directories() {
-            put(directory, process).cannot("put the process into", "its cgroup")?;
+    /// The one cgroup that a process can be made in.
+    pub fn to_be_made_in(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Placement::Unified(directory) => Some(directory.as_fd()),
+            Placement::Nowhere | Placement::Split(_) => None,
         }
-        Ok(())
+    }
+
+    /// The ways into all others, for the process to be made.
+    pub fn doors(&self) -> Result<Doors, Failure> {
+        let Placement::Split(directories) = self else {
+            return Ok(Doors(Vec::new()));
+        };
+        let doors = directories.iter().map(|(_, directory)| door(directory));
+        let doors = doors.collect::<io::Result<_>>();
+        doors.map(Doors).cannot("open the door of", "a cgroup")
     }
 
     /// Its directory in each hierarchy.
@@ -97,12 +109,39 @@ impl Placement {
     }
 }
 
-fn put(directory: &OwnedFd, process: Pid) -> io::Result<()> {
-    use rustix::fs::{Mode, OFlags, openat};
-    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
-    let procs = openat(directory, "cgroup.procs", flags, Mode::empty())?;
-    let pid = process.as_raw_nonzero().to_string();
-    io::Write::write_all(&mut fs::File::from(procs), pid.as_bytes())
+/// Ways into cgroups, opened by who may, for a process that goes in by itself.
+///
+/// A thread that moves itself need not wait for every process that is just being made or
+/// ending (`cgroup_procs_write_start` in the kernel, from 5.5 on). Moved by another, it
+/// waits for that, which is 10 ms on a machine that does nothing else.
+#[derive(Debug)]
+pub struct Doors(Vec<fs::File>);
+
+impl Doors {
+    /// Puts this process, which has one thread, into the cgroups.
+    pub fn enter(&self) -> Result<(), Failure> {
+        for mut door in &self.0 {
+            io::Write::write_all(&mut door, b"0").cannot("go into", "the cgroup")?;
+        }
+        Ok(())
+    }
+}
+
+/// v1's for a thread, or v2's, which has such for threads only.
+fn door(directory: &OwnedFd) -> io::Result<fs::File> {
+    let open = |name| {
+        openat(
+            directory,
+            name,
+            OFlags::WRONLY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )
+    };
+    let door = match open("tasks") {
+        Err(Errno::NOENT) => open("cgroup.procs"),
+        outcome => outcome,
+    };
+    Ok(door?.into())
 }
 
 /// The hierarchies that containers may have cgroups in, found once for many removals.

@@ -16,6 +16,7 @@ use nix::unistd::setsid;
 use rustix::fs::{FileType, Mode, OFlags, fstat, makedev};
 use rustix::process::{Resource, fchdir, getcwd, getrlimit};
 
+use super::cgroup::Doors;
 use super::confine;
 use super::environment;
 use super::executable::Executable;
@@ -25,7 +26,7 @@ use crate::sys::beneath::open_in_root;
 use crate::sys::{descriptor, disposition, memory, mount};
 
 /// Becomes the container's process, or tells `tell` why it cannot.
-pub fn run(start: &Start<'_>, ready: OwnedFd, tell: OwnedFd) -> ! {
+pub fn run(start: &Start<'_>, doors: &Doors, ready: OwnedFd, tell: OwnedFd) -> ! {
     disposition::reset_all();
     let _ = SigSet::empty().thread_set_mask();
     let mut go = [0];
@@ -37,14 +38,15 @@ pub fn run(start: &Start<'_>, ready: OwnedFd, tell: OwnedFd) -> ! {
     let above = start.plan.sockets.iter().map(|socket| socket.fd + 1).max();
     let above = above.unwrap_or(0).max(3) as RawFd;
     let tell = rustix::io::fcntl_dupfd_cloexec(&tell, above).unwrap_or(tell);
-    let Err(failure) = become_process(start);
+    let Err(failure) = become_process(start, doors);
     let line = serde_json::to_vec(&failure.report()).expect("a report is always JSON");
     let _ = File::from(tell).write_all(&line);
     std::process::exit(failure.status().into());
 }
 
-fn become_process(start: &Start<'_>) -> Result<Infallible, Failure> {
+fn become_process(start: &Start<'_>, doors: &Doors) -> Result<Infallible, Failure> {
     let plan = start.plan;
+    doors.enter()?;
     setsid().cannot("begin", "a session")?;
     match &start.joined {
         Some(joined) => joined.enter()?,

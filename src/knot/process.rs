@@ -110,13 +110,14 @@ impl Start<'_> {
         } else {
             0
         };
-        match fork_alone(flags, None).cannot("make", "a process")? {
+        let doors = self.cgroup.doors()?;
+        match fork_alone(flags, self.cgroup.to_be_made_in()).cannot("make", "a process")? {
             Side::Child => {
                 drop((go, tale));
-                child::run(self, ready, tell)
+                child::run(self, &doors, ready, tell)
             }
             Side::Parent { pid, .. } => {
-                drop((ready, tell));
+                drop((ready, tell, doors));
                 let pid = Pid::from_raw(pid).expect("a child's pid is not 0");
                 self.prepare(pid)?;
                 File::from(go)
@@ -140,7 +141,6 @@ impl Start<'_> {
             self.write_map(pid, "uid_map", &ids.uid_map)?;
             self.write_map(pid, "gid_map", &ids.gid_map)?;
         }
-        self.cgroup.admit(pid)?;
         // The supervisor's own may protect it, by the settings of its unit.
         self.write(pid, "oom_score_adj", "0")
     }

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use super::Documents;
 use super::identity;
+use super::mount_points;
 use super::plan::{Content, Ids, MountSource, Owner, Piece, Sealed, SecretFile};
 use super::problems::{Problems, Spot};
 use super::secrets::{Entry, entries};
-use super::volumes;
 use crate::config::secret::{self, DIRECTORY, FileOwner, SecretTemplate, Transform};
 use crate::facts::{Facts, Kind, Planned, Seen, Sight};
 
@@ -69,7 +69,7 @@ pub(super) fn check_mount_point(
     }
     match &sight.seen {
         Seen::Found(found) if found.kind == Kind::Directory => {
-            if let Some(why) = volumes::forbidden(&sight.path) {
+            if let Some(why) = mount_points::forbidden(&sight.path) {
                 let path = sight.path.display();
                 let message =
                     format!("the mount point {DIRECTORY} is a symbolic link to {path}: {why}");
@@ -87,7 +87,7 @@ pub(super) fn check_mount_point(
             )
             .hint("make it in the image, or have a `!Tmpfs` at /run"),
         seen => {
-            let why = volumes::why(seen);
+            let why = seen.why();
             let message = format!("cannot mount secrets on {DIRECTORY}: {why}");
             problems.error(spot, message);
         }
@@ -136,7 +136,7 @@ fn check_path(path: &Path, sight: &Sight, layout: &[Planned], spot: Spot, proble
     let on = on.and_then(|planned| planned.what.as_ref());
     let system = |path: &Path| {
         path.ancestors()
-            .find_map(|above| volumes::forbidden(above).filter(|_| above != Path::new("/")))
+            .find_map(|above| mount_points::forbidden(above).filter(|_| above != Path::new("/")))
     };
     if let Some(why) = system(path).or_else(|| system(&sight.path)) {
         let message = format!("no secret can be delivered at {shown}: {why}");
@@ -165,7 +165,7 @@ fn check_path(path: &Path, sight: &Sight, layout: &[Planned], spot: Spot, proble
                 "make an empty one in the image, or choose a path below {DIRECTORY}"
             )),
         seen => {
-            let message = format!("cannot mount on {shown}: {}", volumes::why(seen));
+            let message = format!("cannot mount on {shown}: {}", seen.why());
             problems.error(spot, message);
         }
     }

@@ -120,7 +120,7 @@ fn check_copied(
         }
         Some(Seen::Unknown(_)) => return,
         Some(Seen::Found(_)) => "it is not a regular file".to_owned(),
-        Some(seen) => super::volumes::why(seen),
+        Some(seen) => seen.why(),
         None => return,
     };
     let spot = docs.sandbox.at(&[key]);

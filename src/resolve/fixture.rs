@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::paths::Home;
 use super::plan::Plan;
-use super::{Doc, Documents, Resolved};
+use super::{Before, Doc, Documents, Resolved};
 use crate::config::container::{Container, ContainerKind, TcpPort, Variable};
 use crate::config::ip_network::IpNetwork;
 use crate::config::master::Master;
@@ -33,6 +33,8 @@ pub(crate) struct Fixture {
     pub facts: Facts,
     /// Facts about mounts, by their target; the rest is right.
     pub mounts: BTreeMap<PathBuf, MountFacts>,
+    /// What other processes come to.
+    pub before: Before,
 }
 
 pub(crate) fn file(mode: u32) -> Found {
@@ -102,6 +104,7 @@ impl Fixture {
                 today: lithos_crypt::Day::parse("2026-06-15").unwrap(),
             },
             mounts: BTreeMap::new(),
+            before: Before::default(),
         }
     }
 
@@ -168,6 +171,7 @@ impl Fixture {
                 source: &process,
                 entry: Some(self.process_name.as_str()),
             },
+            before: self.before,
             container: Doc::new(&self.container, &container),
             secrets_file: self
                 .secrets_file

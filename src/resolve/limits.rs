@@ -6,8 +6,9 @@ use std::time::Duration;
 use super::Documents;
 use super::plan;
 use super::problems::{Doc, Problems, Spot};
-use crate::config::container::Container;
+use crate::config::container::{Container, Volume};
 use crate::config::master::Controller;
+use crate::config::process::Kind;
 use crate::config::sandbox::Sandbox;
 use crate::facts::Facts;
 
@@ -55,6 +56,9 @@ pub(super) fn check(docs: &Documents<'_>, problems: &mut Problems) {
         container.fileno_limit,
         Some(limits.fileno),
     );
+    let volumes = container.at(&["volumes"]).key();
+    let what = "the bytes of all `!Tmpfs` volumes together";
+    ceilings.of_all(volumes, what, "tmpfs", all_tmpfs(docs), limits.tmpfs);
     let timeout = container.kill_timeout.map(Seconds);
     ceilings.of(
         "kill-timeout",
@@ -62,9 +66,14 @@ pub(super) fn check(docs: &Documents<'_>, problems: &mut Problems) {
         timeout,
         Some(Seconds(limits.kill_timeout)),
     );
-    let instances = docs.process.at(&["instances"]);
+    let spot = docs.process.at(&["instances"]);
     let (asked, allowed) = (docs.process.instances, limits.instances);
-    ceilings.at(instances, "instances", "instances", asked, allowed);
+    ceilings.at(spot.clone(), "instances", "instances", asked, allowed);
+    let all = asked as usize + docs.before.containers;
+    if asked <= allowed && docs.process.kind == Kind::Daemon {
+        let what = "the number of containers of all processes up to this one";
+        ceilings.of_all(spot, what, "instances", all, allowed as usize);
+    }
     if let (Some(high), Some(limit)) = (container.memory_high, memory(docs))
         && high > limit
     {
@@ -76,6 +85,30 @@ pub(super) fn check(docs: &Documents<'_>, problems: &mut Problems) {
             .hint("memory is taken back from `memory-high` on, so it lies below `memory-limit`");
     }
     warn_of_no_effect(docs, problems);
+}
+
+/// The size of a tmpfs volume.
+pub(super) fn tmpfs(docs: &Documents<'_>, size: Option<u64>) -> u64 {
+    let usual = match docs.sandbox.limits.tmpfs {
+        // The kernel takes a size of 0 for no bound at all.
+        0 => Container::TMPFS_SIZE,
+        allowed => Container::TMPFS_SIZE.min(allowed),
+    };
+    size.unwrap_or(usual)
+}
+
+/// Of all of them, but for those that are too large by themselves.
+fn all_tmpfs(docs: &Documents<'_>) -> u64 {
+    let sizes = docs
+        .container
+        .volumes
+        .values()
+        .filter_map(|volume| match volume {
+            Volume::Tmpfs { size, .. } => Some(tmpfs(docs, *size)),
+            _ => None,
+        });
+    let sizes = sizes.filter(|size| *size <= docs.sandbox.limits.tmpfs);
+    sizes.fold(0, u64::saturating_add)
 }
 
 /// A limit that the master config leaves no means for is worth knowing of.
@@ -141,6 +174,21 @@ impl Ceilings<'_, '_> {
                     "lower `{key}`, or raise `limits: {{ {limit} }}` in {}",
                     self.docs.sandbox.file()
                 ));
+        }
+    }
+
+    /// Of what several have together.
+    fn of_all<T>(&mut self, spot: Spot, what: &str, limit: &str, all: T, allowed: T)
+    where
+        T: PartialOrd + fmt::Display,
+    {
+        if all > allowed {
+            let message = format!("{what} is {all}, above the sandbox's ceiling of {allowed}");
+            let hint = format!(
+                "raise `limits: {{ {limit} }}` in {}",
+                self.docs.sandbox.file()
+            );
+            self.problems.error(spot, message).hint(hint);
         }
     }
 }
@@ -210,7 +258,9 @@ fn controllers(named: &[Controller]) -> Vec<String> {
 mod tests {
     use std::time::Duration;
 
+    use crate::config::container::{ContainerKind, Volume};
     use crate::config::master::Controller;
+    use crate::config::process::Kind;
     use crate::config::units::Cores;
     use crate::resolve::fixture::Fixture;
 
@@ -244,6 +294,29 @@ mod tests {
         f.process.instances = 3;
         f.refused("`instances` is 3, above the sandbox's ceiling of 2");
         f.process.instances = 2;
+        f.plan();
+    }
+
+    #[test]
+    fn what_several_have_together_is_bounded_too() {
+        let mut f = Fixture::new();
+        f.sandbox.limits.instances = 5;
+        (f.process.instances, f.before.containers) = (2, 4);
+        f.refused("of all processes up to this one is 6, above the sandbox's ceiling of 5");
+        f.before.containers = 3;
+        f.plan();
+        // A command is none that stays.
+        (f.process.kind, f.container.kind) = (Kind::Command, ContainerKind::Command);
+        f.before.containers = 5;
+        f.plan();
+        let mut f = Fixture::new();
+        f.sandbox.limits.tmpfs = 1000;
+        for (target, size) in [("/a", Some(500)), ("/b", Some(501))] {
+            let volume = Volume::Tmpfs { size, mode: 0o777 };
+            f.container.volumes.insert(target.into(), volume);
+        }
+        f.refused("all `!Tmpfs` volumes together is 1001, above the sandbox's ceiling of 1000");
+        f.sandbox.limits.tmpfs = 1001;
         f.plan();
     }
 

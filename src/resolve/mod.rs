@@ -13,9 +13,11 @@ pub mod conflicts;
 mod delivery;
 mod devfs;
 pub mod difference;
+mod environment;
 mod files;
 mod identity;
 mod limits;
+mod mount_points;
 mod network;
 pub mod paths;
 pub mod plan;
@@ -46,7 +48,7 @@ use crate::problem::{Problem, Severity, Source};
 use paths::Home;
 pub use problems::Doc;
 use problems::Problems;
-pub use template::Template;
+pub use template::{Before, Template};
 
 /// The documents that one process comes from.
 #[derive(Debug, Clone, Copy)]
@@ -61,6 +63,8 @@ pub struct Documents<'a> {
     pub process_name: &'a Name,
     /// Its entry in the process config.
     pub process: Doc<'a, Process>,
+    /// What the processes before it in the process config come to.
+    pub before: Before,
     /// The container config.
     pub container: Doc<'a, Container>,
     /// The file named by `secret-environ-file`.

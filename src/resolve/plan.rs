@@ -121,6 +121,14 @@ impl Plan {
             && !ids.uid_map.iter().chain(&ids.gid_map).any(root)
     }
 
+    /// Whether the process may have the user id of the host's root, or rights to his
+    /// files.
+    pub fn may_be_root(&self) -> bool {
+        let confinement = self.confinement.as_ref();
+        let capable = confinement.is_some_and(|asked| !asked.capabilities.is_empty());
+        self.ids.host_uid == 0 || capable
+    }
+
     /// Whether this is one of [`Plan::passed_sockets`].
     pub fn is_passed(&self, socket: &Socket) -> bool {
         socket.external || self.network == Network::Host
@@ -209,11 +217,28 @@ pub const MASKED_IN_PROC: &[&str] = &[
     "timer_stats",
 ];
 
+/// What only root of the host can read in `/proc`, by its mode: where what lies in the
+/// machine's memory, and a key of its network. Hidden from a process that
+/// [may be him](Plan::may_be_root).
+pub const MASKED_FROM_ROOT: &[&str] = &[
+    "kpagecgroup",
+    "kpagecount",
+    "kpageflags",
+    "pagetypeinfo",
+    "slabinfo",
+    "sys/net/ipv4/tcp_fastopen_key",
+    "vmallocinfo",
+];
+
 /// What they leave readable in `/proc`.
 pub const READONLY_IN_PROC: &[&str] = &["bus", "fs", "irq", "sys", "sysrq-trigger"];
 
 /// What they hide in `/sys`.
 pub const MASKED_IN_SYS: &[&str] = &["firmware", "devices/virtual/powercap"];
+
+/// What they hide in each processor's directory there: when it was hot, which tells
+/// what others do.
+pub const MASKED_OF_PROCESSOR: &str = "thermal_throttle";
 
 /// Mode and owner of a directory that is made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::plan::{Network, Socket};
-use super::problems::Problems;
+use super::problems::{Problems, Spot};
 use super::variables::{self, EnvText, Values};
 use super::{Documents, limits};
 use crate::config::container::{Container, TcpPort, Variable};
@@ -120,22 +120,42 @@ fn add(
     sockets: &mut Vec<Socket>,
     problems: &mut Problems,
 ) {
+    let section = match socket.activation {
+        Some(_) => "variables",
+        None => "tcp-ports",
+    };
+    let spot = docs.container.at(&[section, key]).key();
     let clash = sockets
         .iter()
         .find(|other| other.external == socket.external && overlap(other.address, socket.address));
     if let Some(other) = clash {
-        let section = if socket.activation.is_some() {
-            "variables"
-        } else {
-            "tcp-ports"
-        };
         let message = format!(
             "{} is bound already, as fd {} of this container ({})",
             socket.address, other.fd, other.address
         );
-        problems.error(docs.container.at(&[section, key]).key(), message);
+        problems.error(spot.clone(), message);
     }
+    leave_to_metrics(docs, &socket, spot, problems);
     sockets.push(socket);
+}
+
+/// Refuses the address at which the supervisor itself listens on the host.
+fn leave_to_metrics(docs: &Documents<'_>, socket: &Socket, spot: Spot, problems: &mut Problems) {
+    let on_host = socket.external || docs.sandbox.bridged_network.is_none();
+    let Some(metrics) = docs.home.master.metrics_listen else {
+        return;
+    };
+    if on_host && overlap(socket.address, metrics) {
+        let message = format!(
+            "{} cannot be bound: the supervisor listens at {metrics} for its metrics",
+            socket.address
+        );
+        let hint = format!(
+            "change the port, or `metrics-listen` in {}",
+            docs.home.file.display()
+        );
+        problems.error(spot, message).hint(hint);
+    }
 }
 
 /// Whether two sockets cannot listen at these addresses at the same time.
@@ -248,6 +268,30 @@ mod tests {
         assert!(!overlap("0.0.0.0:80", "[::1]:80"));
         assert!(!overlap("0.0.0.0:80", "0.0.0.0:81"));
         assert!(!overlap("127.0.0.1:80", "127.0.0.2:80"));
+    }
+
+    #[test]
+    fn refuses_the_address_of_the_metrics() {
+        let mut f = Fixture::new();
+        f.container.tcp_ports.insert("8000".into(), port(3));
+        f.home.master.metrics_listen = "127.0.0.1:8001".parse().ok();
+        f.plan();
+        f.home.master.metrics_listen = "127.0.0.1:8000".parse().ok();
+        f.refused("0.0.0.0:8000 cannot be bound: the supervisor listens at 127.0.0.1:8000 for");
+        f.container.tcp_ports.clear();
+        let systemd_activation = true;
+        f.variable("web", Variable::TcpPort { systemd_activation }, "8000");
+        f.refused("for its metrics");
+    }
+
+    #[test]
+    fn in_a_bridged_network_only_external_ports_can_be_that_of_the_metrics() {
+        let mut f = Fixture::bridged();
+        f.home.master.metrics_listen = "127.0.0.1:8000".parse().ok();
+        f.container.tcp_ports.insert("8000".into(), port(3));
+        f.plan();
+        f.container.tcp_ports.get_mut("8000").unwrap().external = true;
+        f.refused("the supervisor listens at 127.0.0.1:8000 for its metrics");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::ops::Deref;
 use std::path::Display;
 use std::sync::Arc;
 
-use crate::problem::{Place, Problem, Severity, Source, Step};
+use crate::problem::{Place, Problem, Severity, Source, Step, told};
 
 /// A document that was read, or one entry of it.
 #[derive(Debug)]
@@ -135,9 +135,9 @@ impl Problems {
         errors.count()
     }
 
-    /// All of them.
+    /// All of them, as far as they are told.
     pub(crate) fn into_vec(self) -> Vec<Problem> {
-        self.list
+        told(self.list, 1)
     }
 
     fn push(&mut self, severity: Severity, spot: Spot, message: String) -> Hint<'_> {

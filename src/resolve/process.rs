@@ -6,21 +6,18 @@ use std::path::{Path, PathBuf};
 use super::Documents;
 use super::access;
 use super::delivery;
+use super::environment::check_name;
 use super::paths;
 use super::plan::{Ids, Mount, MountSource, Secrets};
 use super::ports;
 use super::problems::{Doc, Problems, Spot};
 use super::variables::{EnvText, Text, Values};
-use super::volumes;
 use crate::config::container::{Container, ContainerKind};
 use crate::config::process::{Kind, Process};
 use crate::config::sandbox::Sandbox;
 use crate::config::secret::DIRECTORY;
 use crate::facts::program::Format;
 use crate::facts::{self, Facts, Right, Seen, Sight};
-
-/// Set by lithos itself, besides `TERM`, which `environ` may replace.
-pub(super) const OURS: [&str; 2] = ["LITHOS_NAME", "LITHOS_CONFIG"];
 
 /// The kernel's bound for one argument or variable, its NUL included
 /// (`MAX_ARG_STRLEN`).
@@ -29,6 +26,14 @@ const STRING_MAX: usize = 131_072;
 /// A bound for all of them that the kernel takes whatever the stack's limit
 /// (`execve(2)`: a quarter of 8 MiB), with room for the secrets.
 const STRINGS_MAX: usize = 1_500_000;
+
+/// A bound for the texts in all plans of a sandbox, which the supervisor keeps.
+const KEPT_MAX: usize = 64 << 20;
+
+/// What a text takes besides its own bytes.
+const TEXT_KEPT: usize = 64;
+
+const TOO_MUCH: &str = "the arguments and the environment are more than the kernel hands over";
 
 /// The rules of a container config alone.
 pub(super) fn alone(container: Doc<'_, Container>, problems: &mut Problems) {
@@ -48,13 +53,6 @@ pub(super) fn alone(container: Doc<'_, Container>, problems: &mut Problems) {
 fn check_string(text: &str, spot: Spot, problems: &mut Problems) {
     if text.len() >= STRING_MAX {
         problems.error(spot, "the kernel hands over no text of 128 KiB or more");
-    }
-}
-
-/// Refuses the name of a variable that is ours.
-pub(super) fn check_name(name: &str, spot: Spot, problems: &mut Problems) {
-    if OURS.contains(&name) {
-        problems.error(spot, format!("`{name}` is set by lithos itself"));
     }
 }
 
@@ -133,7 +131,7 @@ pub(super) fn check_image(
             problems.warning(spot, message);
         }
         seen => {
-            let why = volumes::why(seen);
+            let why = seen.why();
             problems.error(
                 spot,
                 format!("cannot use the image {}: {why}", image.display()),
@@ -226,7 +224,7 @@ impl Runnable<'_> {
                 return true;
             }
             seen => {
-                let message = format!("cannot execute {shown}: {}", volumes::why(seen));
+                let message = format!("cannot execute {shown}: {}", seen.why());
                 return self.refuse(message, None, self.missing);
             }
         };
@@ -314,7 +312,7 @@ pub(super) fn workdir(
             problems.warning(spot, format!("cannot look at {shown}: {why}"));
         }
         seen => {
-            let message = format!("cannot work in {shown}: {}", volumes::why(seen));
+            let message = format!("cannot work in {shown}: {}", seen.why());
             problems.error(spot, message);
         }
     }
@@ -346,7 +344,7 @@ pub(super) fn stdout_file(
     });
     match &sight.seen {
         Seen::LeadsOut | Seen::Broken(_) => {
-            let message = format!("cannot open {shown}: {}", volumes::why(&sight.seen));
+            let message = format!("cannot open {shown}: {}", sight.seen.why());
             problems.error(spot, message);
         }
         _ if !writable => problems
@@ -370,6 +368,40 @@ pub(super) fn stdout_file(
 
 fn sight<'a>(path: &Path, facts: &'a Facts) -> Option<&'a Sight> {
     facts.paths.get(&paths::plain(path))
+}
+
+/// What the texts of a container take; none, and refused, if they are more than the
+/// kernel hands over to a process, or than is kept of a sandbox. It is asked before
+/// any of them is made: by its variables one can grow a million times.
+pub(super) fn bytes(
+    docs: &Documents<'_>,
+    values: &Values<'_>,
+    problems: &mut Problems,
+) -> Option<usize> {
+    let container = docs.container.value;
+    let texts = container.arguments.iter().chain(container.environ.values());
+    let texts = texts.chain(container.tcp_ports.keys());
+    let (mut all, mut kept) = (0_usize, 0_usize);
+    for text in texts {
+        let grown = values.grown(text);
+        all = all.saturating_add(grown);
+        kept = kept.saturating_add(grown + TEXT_KEPT);
+        if grown >= STRING_MAX || all > STRINGS_MAX {
+            problems.error(docs.container.at(&[]), TOO_MUCH);
+            return None;
+        }
+    }
+    let instances = docs.process.instances as usize;
+    let together = kept
+        .saturating_mul(instances)
+        .saturating_add(docs.before.bytes);
+    if together > KEPT_MAX {
+        let message = "the arguments and environments of all containers up to this process's \
+                       are more than the 64 MiB that a sandbox can have";
+        problems.error(docs.process.at(&[]), message);
+        return None;
+    }
+    Some(kept)
 }
 
 /// The arguments; what cannot be replaced is a problem already.
@@ -426,216 +458,9 @@ pub(super) fn check_size(
     });
     let sizes: Vec<usize> = arguments.chain(environ).chain(secrets).collect();
     if sizes.iter().any(|&size| size >= STRING_MAX) || sizes.iter().sum::<usize>() > STRINGS_MAX {
-        problems.error(
-            docs.container.at(&[]),
-            "the arguments and the environment are more than the kernel hands over",
-        );
+        problems.error(docs.container.at(&[]), TOO_MUCH);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::container::Volume;
-    use crate::facts::Found;
-    use crate::resolve::fixture::{Fixture, directory, file};
-    use crate::resolve::plan::EnvValue;
-
-    #[test]
-    fn kinds_must_agree() {
-        let mut f = Fixture::new();
-        f.container.kind = ContainerKind::Command;
-        f.refused("the process is a Daemon, but its container config");
-        f.process.kind = Kind::Command;
-        assert_eq!(f.plan().kind, Kind::Command);
-        f.container.kind = ContainerKind::Daemon;
-        f.refused("the process is a Command");
-        f.container.kind = ContainerKind::CommandOrDaemon;
-        f.plan();
-    }
-
-    #[test]
-    fn run_as_a_daemon_nothing_is_interactive() {
-        let mut f = Fixture::new();
-        f.container.interactive = true;
-        f.container.kind = ContainerKind::CommandOrDaemon;
-        assert!(!f.plan().stdio.interactive);
-        f.process.kind = Kind::Command;
-        assert!(f.plan().stdio.interactive);
-    }
-
-    #[test]
-    fn refuses_an_image_name_of_other_levels() {
-        let mut f = Fixture::new();
-        for image in ["web/1.0", "..", "", "."] {
-            f.process.image = image.into();
-            f.refused("an image's name has 1 components here");
-        }
-    }
-
-    #[test]
-    fn refuses_an_image_that_is_missing_or_no_directory() {
-        let mut f = Fixture::new();
-        f.facts.image = Seen::Missing;
-        f.refused("cannot use the image /images/web: it does not exist");
-        f.facts.image = Seen::Found(file(0o644));
-        f.refused("the image /images/web is not a directory");
-    }
-
-    #[test]
-    fn refuses_an_executable_that_cannot_be_executed() {
-        for (seen, message) in [
-            (Seen::Missing, "cannot execute /bin/web: it does not exist"),
-            (Seen::Found(directory()), "/bin/web is not a regular file"),
-            (
-                Seen::Found(file(0o644)),
-                "/bin/web is not executable: its mode is 0644",
-            ),
-            (
-                Seen::Broken("too many symbolic links".into()),
-                "too many symbolic links",
-            ),
-        ] {
-            let mut f = Fixture::new();
-            f.see("/bin/web", seen);
-            f.refused(message);
-        }
-    }
-
-    #[test]
-    fn refuses_an_executable_that_this_user_may_not_execute() {
-        let mut f = Fixture::new();
-        f.see("/bin/web", Seen::Found(file(0o744)));
-        f.refused("user 1000 and group 0 may not execute /bin/web (mode 0744, owner 0:0)");
-        f.container.workdir = "/srv".into();
-        let closed = Found {
-            kind: facts::Kind::Directory,
-            ..file(0o700)
-        };
-        f.see("/srv", Seen::Found(closed));
-        f.refused("cannot work in /srv: user 1000");
-    }
-
-    #[test]
-    fn refuses_what_the_kernel_cannot_execute() {
-        let mut f = Fixture::new();
-        f.facts.program.format = Format::None;
-        f.refused("/bin/web is neither a program nor a script");
-        f.facts.program.format = Format::Runs;
-        f.see("/bin/missing", Seen::Missing);
-        let sight = f.facts.paths["/bin/missing".as_ref() as &Path].clone();
-        f.facts.program.interpreters = vec![facts::program::Interpreter {
-            path: "/bin/missing".into(),
-            sight,
-            format: Format::Unknown,
-        }];
-        f.refused("cannot execute the interpreter /bin/missing of /bin/web: it does not exist");
-    }
-
-    #[test]
-    fn refuses_an_executable_on_a_noexec_volume() {
-        let mut f = Fixture::new();
-        f.container
-            .volumes
-            .insert("/data".into(), Volume::Readonly { path: "/ro".into() });
-        f.container.executable = "/data/web".into();
-        f.see("/data/web", Seen::Found(file(0o755)));
-        f.refused("/data/web lies on /data, from which nothing can be executed");
-        f.sandbox.confinement.allow_exec_volumes = true;
-        f.plan();
-    }
-
-    #[test]
-    fn refuses_a_workdir_that_is_no_directory() {
-        let mut f = Fixture::new();
-        f.container.workdir = "/srv".into();
-        f.see("/srv", Seen::Missing);
-        f.refused("cannot work in /srv: it does not exist");
-        f.see("/srv", Seen::Found(file(0o644)));
-        f.refused("/srv is not a directory");
-    }
-
-    #[test]
-    fn what_this_user_may_not_see_is_a_warning() {
-        let mut f = Fixture::new();
-        f.see("/bin/web", Seen::Unknown("permission denied".into()));
-        f.plan();
-        let problems = f.resolve().problems;
-        assert!(
-            problems
-                .iter()
-                .any(|p| p.message == "cannot look at /bin/web: permission denied")
-        );
-    }
-
-    #[test]
-    fn refuses_a_stdout_file_that_cannot_be_written() {
-        let mut f = Fixture::new();
-        f.container.stdout_stderr_file = Some("/data/log".into());
-        f.see("/data/log", Seen::Missing);
-        f.refused("/data/log is not on a writable volume");
-        f.container.volumes.insert(
-            "/data".into(),
-            Volume::Tmpfs {
-                size: Some(4096),
-                mode: 0o777,
-            },
-        );
-        f.plan();
-        f.see(
-            "/data/log",
-            Seen::Found(Found {
-                kind: facts::Kind::Other,
-                ..file(0o666)
-            }),
-        );
-        f.refused("/data/log is not a regular file");
-        f.see("/data/log", Seen::Missing);
-        f.facts
-            .paths
-            .get_mut(Path::new("/data/log"))
-            .unwrap()
-            .in_directory = false;
-        f.refused("the directory of /data/log does not exist");
-        let read_only = Volume::Readonly { path: "/ro".into() };
-        f.container.volumes.insert("/data".into(), read_only);
-        f.refused("is not on a writable volume");
-    }
-
-    #[test]
-    fn the_environment_is_what_was_declared_and_three_more() {
-        let mut f = Fixture::new();
-        f.container.environ.insert("MODE".into(), "fast".into());
-        let environ = f.plan().process.environ;
-        let names: Vec<_> = environ.keys().map(String::as_str).collect();
-        assert_eq!(names, ["LITHOS_CONFIG", "LITHOS_NAME", "MODE", "TERM"]);
-        assert_eq!(environ["LITHOS_NAME"], EnvValue::Text("shop/web.0".into()));
-        assert_eq!(
-            environ["LITHOS_CONFIG"],
-            EnvValue::Text("/config/web.yaml".into())
-        );
-        f.container.environ.insert("TERM".into(), "dumb".into());
-        assert_eq!(
-            f.plan().process.environ["TERM"],
-            EnvValue::Text("dumb".into())
-        );
-    }
-
-    #[test]
-    fn refuses_variables_that_lithos_sets_itself() {
-        for name in OURS {
-            let mut f = Fixture::new();
-            f.container.environ.insert(name.into(), "x".into());
-            f.refused("is set by lithos itself");
-        }
-    }
-
-    #[test]
-    fn refuses_more_than_the_kernel_hands_over() {
-        let mut f = Fixture::new();
-        f.container.arguments = vec!["a".repeat(STRING_MAX)];
-        f.refused("no text of 128 KiB or more");
-        f.container.arguments = vec!["a".repeat(STRING_MAX - 100); 12];
-        f.refused("more than the kernel hands over");
-    }
-}
+mod tests;

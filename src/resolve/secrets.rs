@@ -11,7 +11,7 @@ use lithos_crypt::{Namespace, ShortHash, Token};
 
 use super::plan::{self, Ids, Secrets};
 use super::problems::{Doc, Problems, Spot};
-use super::{Documents, delivery, paths, ports, process};
+use super::{Documents, delivery, environment, paths, ports};
 use crate::config::container::Container;
 use crate::config::sandbox::Sandbox;
 use crate::config::secret::{FileOwner, Sealed, SecretFile, SecretMap, Transform};
@@ -188,7 +188,7 @@ pub(super) fn sandbox(sandbox: Doc<'_, Sandbox>, problems: &mut Problems) {
 fn check_tokens(entries: &[Entry<'_>], problems: &mut Problems) {
     for entry in entries {
         for name in entry.variables() {
-            process::check_name(name, entry.spot.clone().key(), problems);
+            environment::check_name(name, entry.spot.clone().key(), problems);
         }
         for (number, text) in entry.sealed.tokens.iter().enumerate() {
             if let Err(err) = text.parse::<Token>() {
@@ -466,10 +466,7 @@ fn check_key(path: &Path, key: &KeyFile, credential: bool, spot: Spot, problems:
         seen => problems
             .error(
                 spot,
-                format!(
-                    "cannot use the private key {shown}: {}",
-                    super::volumes::why(seen)
-                ),
+                format!("cannot use the private key {shown}: {}", seen.why()),
             )
             .hint("make one with `ssh-keygen -t ed25519 -N '' -f FILE`"),
     }

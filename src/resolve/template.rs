@@ -8,8 +8,8 @@ use super::plan::{Limits, Network, Plan, Process, Stdio, Supervision};
 use super::problems::Problems;
 use super::variables::{EnvText, Text};
 use super::{
-    Documents, confinement, files, identity, limits, network, ports, process, secrets, variables,
-    volumes,
+    Documents, confinement, environment, files, identity, limits, network, ports, process, secrets,
+    variables, volumes,
 };
 use crate::config::process::Kind;
 use crate::config::units::Range;
@@ -27,16 +27,42 @@ pub struct Template {
     origins: BTreeMap<String, String>,
     /// The sandbox's `allow-tcp-ports`.
     tcp_ports: Vec<Range>,
+    /// What the texts of one plan take.
+    bytes: usize,
+}
+
+/// What the processes before one in its process config come to.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Before {
+    /// How many containers of daemons there are; commands come and go.
+    pub containers: usize,
+    /// What the texts of their plans take.
+    pub bytes: usize,
+}
+
+impl Before {
+    /// Counts a process, too.
+    pub fn add(&mut self, template: &Template) {
+        let plans = template.count();
+        if template.plan.kind == Kind::Daemon {
+            self.containers += plans;
+        }
+        self.bytes += template.bytes * plans;
+    }
 }
 
 impl Template {
     /// The plans of all instances of a daemon; of a command, one, with the number 0.
     pub fn plans(&self) -> Vec<Rc<Plan>> {
-        let count = match self.plan.kind {
-            Kind::Daemon => self.networks.len() as u32,
+        let numbers = 0..self.count() as u32;
+        numbers.map(|number| self.plan(number).into()).collect()
+    }
+
+    fn count(&self) -> usize {
+        match self.plan.kind {
+            Kind::Daemon => self.networks.len(),
             Kind::Command => 1,
-        };
-        (0..count).map(|number| self.plan(number).into()).collect()
+        }
     }
 
     /// The plan of one instance of a daemon, or of a command that the process
@@ -103,12 +129,13 @@ pub(super) fn make(
     }
     let made = files::files(docs, facts, problems);
     let values = variables::values(docs, problems);
+    let bytes = process::bytes(docs, &values, problems)?;
     let networks = network::networks(docs, facts, problems);
     let sockets = ports::sockets(docs, &values, &networks, problems);
     let secrets = secrets::secrets(docs, ids.as_ref(), facts, problems);
     let arguments = process::arguments(docs, &values);
     let mut environ = process::environ(docs, &values, &secrets);
-    environ.insert(process::OURS[0].to_owned(), EnvText::name());
+    environ.insert(environment::OURS[0].to_owned(), EnvText::name());
     process::check_size(docs, &arguments, &environ, &secrets, problems);
     let container = docs.container;
     let (sandbox_name, process_name) = (docs.sandbox_name.clone(), docs.process_name.clone());
@@ -158,6 +185,7 @@ pub(super) fn make(
         networks,
         origins: secrets::origins(docs),
         tcp_ports: docs.sandbox.allow_tcp_ports.clone(),
+        bytes,
     })
 }
 

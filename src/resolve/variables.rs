@@ -10,9 +10,12 @@ use super::identity::ranges;
 use super::plan::EnvValue;
 use super::problems::{Doc, Problems, Spot};
 use crate::config::container::{Container, Variable};
+use crate::name::Name;
 
 /// The container's name, which differs from instance to instance.
 const NAME: &str = "lithos:name";
+/// A container's name is never longer: two names and a number.
+const LONGEST_NAME: usize = 2 * Name::MAX + 32;
 /// The container config's path inside the image.
 const CONFIG: &str = "lithos:config_filename";
 /// The process's pid as it sees it itself.
@@ -282,6 +285,17 @@ impl Values<'_> {
     /// The value of a declared variable, if it has one.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.declared.get(name).copied().flatten()
+    }
+
+    /// How many bytes the text has at most once everything in it is replaced, which
+    /// can be a million times as many.
+    pub(super) fn grown(&self, text: &str) -> usize {
+        let pieces = pieces(text).unwrap_or_default().into_iter();
+        let lengths = pieces.map(|piece| match piece {
+            Piece::Variable(NAME) => LONGEST_NAME,
+            piece => self.piece(piece).map_or(0, str::len),
+        });
+        lengths.fold(0, usize::saturating_add)
     }
 
     /// Whether the text uses a variable to which no value was given.

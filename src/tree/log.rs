@@ -10,9 +10,9 @@ mod syslog;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::SystemTime;
@@ -193,6 +193,9 @@ impl Sink {
 }
 
 /// Opens a log for appending; it and its directory are made if missing.
+///
+/// The directory keeps others out: a container of the user 0 owns the log that it
+/// writes to, and could make a set-user-id program of it for an accomplice outside.
 pub fn append(path: &Path, mode: u32) -> io::Result<File> {
     let open = || {
         let mut options = OpenOptions::new();
@@ -203,7 +206,10 @@ pub fn append(path: &Path, mode: u32) -> io::Result<File> {
     };
     match (open(), path.parent()) {
         (Err(err), Some(parent)) if err.kind() == io::ErrorKind::NotFound => {
-            fs::create_dir_all(parent)?;
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o750)
+                .create(parent)?;
             open()
         }
         (opened, _) => opened,
@@ -230,6 +236,8 @@ fn escape(message: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::tree::scratch::Scratch;
 

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use quick_error::quick_error;
 use rustix::fs::OFlags;
 
-use crate::cause::Cause;
+use crate::privileged::Privileged;
 use crate::sys::lock::{Locked, try_lock};
 
 quick_error! {
@@ -23,7 +23,7 @@ quick_error! {
     pub enum PidFileError {
         /// The file cannot be made or locked.
         Io(path: PathBuf, err: io::Error) {
-            display("cannot lock {}: {}", path.display(), Cause(err))
+            display("cannot lock {}: {}", path.display(), Privileged(err))
             source(err)
         }
         /// There is another one.

@@ -29,6 +29,7 @@ use super::machine::Ending;
 use super::tally::Tally;
 use crate::cause::Cause;
 use crate::name::{ContainerName, Name};
+use crate::privileged::Privileged;
 use crate::report::Report;
 use crate::resolve::plan::Plan;
 use crate::sys::pidfd;
@@ -141,9 +142,14 @@ quick_error! {
     /// Why there are no records to go by.
     #[derive(Debug)]
     pub enum RecordsError {
-        /// A file or directory of ours.
-        Io(path: PathBuf, err: io::Error) {
-            display("cannot keep records in {}: {}", path.display(), Cause(err))
+        /// A directory of ours cannot be made.
+        Make(path: PathBuf, err: io::Error) {
+            display("cannot keep records in {}: {}", path.display(), Privileged(err))
+            source(err)
+        }
+        /// A file or directory of ours cannot be read.
+        Read(path: PathBuf, err: io::Error) {
+            display("cannot read the records in {}: {}", path.display(), Privileged(err))
             source(err)
         }
         /// Someone else could write there.
@@ -211,7 +217,7 @@ impl Records {
     /// The records below `dir`, of which nothing is made or changed.
     pub fn look(dir: &Path) -> Result<Self, RecordsError> {
         let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id");
-        let boot_id = boot_id.map_err(|err| RecordsError::Io(dir.to_owned(), err))?;
+        let boot_id = boot_id.map_err(|err| RecordsError::Read(dir.to_owned(), err))?;
         Ok(Self {
             dir: dir.to_owned(),
             boot_id: boot_id.trim().to_owned(),
@@ -387,7 +393,7 @@ impl Records {
         let json = match fs::read(&path) {
             Ok(json) => json,
             Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(Found::Torn(name)),
-            Err(err) => return Err(RecordsError::Io(path, err)),
+            Err(err) => return Err(RecordsError::Read(path, err)),
         };
         // Mostly it is a record of ours, and read only once.
         let record = serde_json::from_slice::<Record>(&json);
@@ -415,7 +421,7 @@ impl Records {
 
 /// Makes `dir`, or checks that only its owner, who is us, can look into it.
 fn private_dir(dir: &Path) -> Result<(), RecordsError> {
-    let failed = |err| RecordsError::Io(dir.to_owned(), err);
+    let failed = |err| RecordsError::Make(dir.to_owned(), err);
     if let Some(parent) = dir.parent() {
         fs::create_dir_all(parent).map_err(failed)?;
     }
@@ -424,14 +430,18 @@ fn private_dir(dir: &Path) -> Result<(), RecordsError> {
         made => return made.map_err(failed),
     }
     let found = fs::symlink_metadata(dir).map_err(failed)?;
-    if !found.is_dir() || found.uid() != rustix::process::geteuid().as_raw() {
+    let us = rustix::process::geteuid();
+    if found.is_dir() && found.uid() == 0 && !us.is_root() {
+        return Err(failed(io::ErrorKind::PermissionDenied.into()));
+    }
+    if !found.is_dir() || found.uid() != us.as_raw() {
         return Err(RecordsError::NotOurs(dir.to_owned()));
     }
     fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).map_err(failed)
 }
 
 fn list(dir: &Path) -> Result<Vec<String>, RecordsError> {
-    let failed = |err| RecordsError::Io(dir.to_owned(), err);
+    let failed = |err| RecordsError::Read(dir.to_owned(), err);
     let mut names = Vec::new();
     for entry in fs::read_dir(dir).map_err(failed)? {
         let entry = entry.map_err(failed)?;

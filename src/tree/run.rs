@@ -52,7 +52,7 @@ quick_error! {
     pub enum TreeError {
         /// The master config, or the directory of the sandbox configs.
         Config(problems: Vec<Problem>) {
-            display("cannot use the configuration, for {} reason(s)", problems.len())
+            display("cannot use the configuration: it has problems")
             from()
         }
         /// Another supervisor runs.

@@ -2,6 +2,7 @@
 
 mod containers;
 mod explain;
+mod hostile;
 mod images;
 mod keys;
 mod program;

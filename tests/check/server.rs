@@ -77,6 +77,19 @@ fn refuses_a_port_of_another_sandbox() {
 }
 
 #[test]
+fn refuses_the_address_of_the_metrics() {
+    let stage = Stage::new();
+    stage.container("tcp-ports: { 8000: { fd: 3, host: 127.0.0.1 } }\n");
+    stage.accepted();
+    let master = stage.path("etc/master.yaml");
+    let text = fs::read_to_string(&master).unwrap();
+    fs::write(&master, text + "metrics-listen: '[::]:8000'\n").unwrap();
+    let outcome = stage.refused("shop/web: 127.0.0.1:8000 cannot be bound: the supervisor listens");
+    let hint = format!("or `metrics-listen` in {}", master.display());
+    assert!(outcome.stderr.contains(&hint), "{}", outcome.stderr);
+}
+
+#[test]
 fn missing_files_are_clear_errors() {
     let stage = Stage::new();
     fs::remove_file(stage.path("etc/processes/shop.yaml")).unwrap();

@@ -118,6 +118,14 @@ fn keeps_as_many_versions_as_asked_and_no_more() {
     ];
     assert!(clean(&ground, &[&args[..], &few].concat()).status.success());
     assert_eq!(images(&ground), ["v2", "v3", "v4", "v5"]);
+    // The least that is usual is more.
+    let most = ["--history-days", "99", "--versions-max", "3"];
+    assert!(
+        clean(&ground, &[&args[..], &most].concat())
+            .status
+            .success()
+    );
+    assert_eq!(images(&ground), ["v3", "v4", "v5"]);
     let least = ["--history-days", "0", "--versions-min", "2"];
     assert!(
         clean(&ground, &[&args[..], &least].concat())
@@ -362,6 +370,7 @@ fn refuses_a_wrong_command_line_with_2_and_a_broken_master_config_with_1() {
         &[][..],
         &["--unused", "--keep-recent", "x"],
         &["--delete-unused", "more"],
+        &["--used", "--versions-min", "3", "--versions-max", "2"],
     ] {
         assert_eq!(clean(&ground, args).status.code(), Some(2), "{args:?}");
     }

@@ -1,20 +1,21 @@
-//! `lithos_ctl` over a real supervisor.
+//! `lithos_ctl` over a real supervisor. See also `control` and `exec`.
 
-use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
+use std::fs::{self, File};
 use std::process::{Command, Output};
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::ground::Ground;
 use crate::tree::Tree;
 
-fn ctl(ground: &Ground, args: &[&str]) -> Output {
+fn program(ground: &Ground, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lithos_ctl"));
     command.arg("-C").arg(ground.path("master.yaml")).args(args);
-    command.output().unwrap()
+    command
+}
+
+fn ctl(ground: &Ground, args: &[&str]) -> Output {
+    program(ground, args).output().unwrap()
 }
 
 fn done(ground: &Ground, args: &[&str]) -> String {
@@ -30,12 +31,28 @@ fn refused(ground: &Ground, args: &[&str]) -> String {
     String::from_utf8(output.stderr).unwrap()
 }
 
-fn state(ground: &Ground, name: &str) -> String {
-    let json: Value = serde_json::from_str(&done(ground, &["status", "--json", name])).unwrap();
+/// What is said in JSON, a document in each line.
+fn said(ground: &Ground, args: &[&str]) -> Vec<Value> {
+    let lines = done(ground, args);
+    let lines = lines.lines().map(serde_json::from_str);
+    lines.collect::<Result<_, _>>().unwrap()
+}
+
+pub fn state(ground: &Ground, name: &str) -> String {
+    let json = &said(ground, &["status", "--json", name])[0];
     json["containers"][0]["state"].as_str().unwrap().to_owned()
 }
 
-fn started(ground: &Ground) -> Tree<'_> {
+/// How long each instance of `web` has run.
+fn uptimes(ground: &Ground) -> [f64; 2] {
+    let json = &said(ground, &["status", "--json", "shop/web"])[0];
+    [0, 1].map(|number| {
+        let container = &json["containers"][number];
+        container["uptime-seconds"].as_f64().unwrap()
+    })
+}
+
+pub fn started(ground: &Ground) -> Tree<'_> {
     ground.processes("web: { image: probe, config: /config/web.yaml, instances: 2 }");
     ground.container("arguments: [list=/bin, sleep]");
     let tree = ground.start();
@@ -61,14 +78,146 @@ fn restarts_one_after_the_other_and_shows_it() {
 }
 
 #[test]
+fn one_has_settled_before_the_next_is_restarted_unless_all_are_at_once() {
+    let Some(ground) = Ground::new() else { return };
+    let _tree = started(&ground);
+    done(&ground, &["restart", "--settle", "1.5", "shop/web"]);
+    let [first, second] = uptimes(&ground);
+    assert!(first - second > 1.5 && second > 1.5, "{first} {second}");
+    let args = ["restart", "--all-at-once", "--settle", "1.5", "shop"];
+    let told = done(&ground, &args);
+    assert_eq!(told.matches(": restarted, pid ").count(), 2, "{told}");
+    let [first, second] = uptimes(&ground);
+    assert!((first - second).abs() < 1.5, "{first} {second}");
+}
+
+#[test]
+fn every_command_answers_in_json() {
+    let Some(ground) = Ground::new() else { return };
+    let tree = started(&ground);
+    let expect = |args: &[&str], outcome: &str, pid: bool| {
+        let said = said(&ground, args);
+        assert_eq!(said[0]["name"], "shop/web.0", "{args:?}");
+        assert_eq!(said[0]["outcome"], outcome, "{args:?}");
+        assert_eq!(said[0]["pid"].is_i64(), pid, "{args:?}");
+        assert_eq!(said.len(), 1, "{args:?}");
+    };
+    let restart = ["restart", "--json", "--settle", "0", "shop/web.0"];
+    expect(&restart, "restarted", true);
+    expect(
+        &["stop", "--json", "--no-wait", "shop/web.0"],
+        "held",
+        false,
+    );
+    expect(&["stop", "--json", "shop/web.0"], "stopped", false);
+    let start = ["start", "--json", "--settle", "0", "shop/web.0"];
+    expect(&start, "started", true);
+    expect(&start, "runs already", false);
+    let status = &said(&ground, &["status", "--json"])[0];
+    assert_eq!(status["supervisor"]["pid"], tree.pid());
+    assert_eq!(
+        status["containers"][0]["pid"],
+        tree.process("shop/web.0"),
+        "{status}"
+    );
+    let reload = &said(&ground, &["reload", "--json"])[0];
+    assert_eq!(reload["outcome"], "reloaded");
+    assert_eq!(reload["containers"], 2);
+}
+
+#[test]
+fn logs_are_shown_from_the_end_and_followed() {
+    let Some(ground) = Ground::new() else { return };
+    let tree = started(&ground);
+    let all = done(&ground, &["logs", "shop"]);
+    assert!(all.contains("lithos: shop/web.0 started"), "{all}");
+    assert!(all.contains("lithos: shop/web.1 started"), "{all}");
+    let one = done(&ground, &["logs", "shop/web.0"]);
+    assert!(!one.contains("lithos: shop/web.1"), "{one}");
+    let last = done(&ground, &["logs", "-n", "1", "shop"]);
+    assert_eq!(last, format!("{}\n", all.lines().next_back().unwrap()));
+    let line = &said(&ground, &["logs", "--json", "-n", "1", "shop"])[0];
+    assert_eq!(line["sandbox"], "shop");
+    assert_eq!(line["line"], last.trim_end());
+    let shown = ground.path("shown");
+    let mut follows = program(&ground, &["logs", "-f", "-n", "9", "shop/web.1"])
+        .stdout(File::create(&shown).unwrap())
+        .spawn()
+        .unwrap();
+    let shows = |text: &str| {
+        tree.wait(&format!("{text} in what is followed"), || {
+            let shown = fs::read_to_string(&shown).unwrap();
+            shown.contains(text).then_some(())
+        });
+    };
+    shows("lithos: shop/web.1 started");
+    done(&ground, &["restart", "--settle", "0", "shop"]);
+    shows("lithos: shop/web.1 was killed by signal 15");
+    let others = fs::read_to_string(&shown).unwrap();
+    assert!(!others.contains("lithos: shop/web.0"), "{others}");
+    follows.kill().unwrap();
+    follows.wait().unwrap();
+    let told = refused(&ground, &["logs", "zoo"]);
+    assert!(
+        told.starts_with("error: cannot show the log of zoo: there is no "),
+        "{told}"
+    );
+}
+
+#[test]
 fn a_restart_stops_at_the_first_failure() {
     let Some(ground) = Ground::new() else { return };
     let tree = started(&ground);
     let kept = tree.process("shop/web.1");
-    std::fs::remove_file(ground.path("images/probe/bin/probe")).unwrap();
+    fs::remove_file(ground.path("images/probe/bin/probe")).unwrap();
     let told = refused(&ground, &["restart", "--settle", "0.2", "shop/web"]);
     assert!(told.contains("cannot restart shop/web.0: "), "{told}");
     assert_eq!(tree.process("shop/web.1"), kept);
+}
+
+#[test]
+fn what_has_broken_files_runs_on_is_shown_so_and_is_not_restarted() {
+    let Some(ground) = Ground::new() else { return };
+    let tree = started(&ground);
+    let process = tree.process("shop/web.0");
+    ground.container("memroy-limit: 1Mi");
+    let told = refused(&ground, &["reload"]);
+    assert!(told.contains("memroy-limit"), "{told}");
+    assert!(
+        told.contains("\nerror: cannot use all of the files: "),
+        "{told}"
+    );
+    let table = done(&ground, &["status"]);
+    assert_eq!(table.matches("running, files broken").count(), 2, "{table}");
+    for args in [
+        &["restart", "shop"][..],
+        &["restart", "--all-at-once", "shop"],
+    ] {
+        let told = refused(&ground, args);
+        assert!(
+            told.starts_with("error: cannot restart shop/web.0: "),
+            "{told}"
+        );
+    }
+    assert_eq!(tree.process("shop/web.0"), process);
+}
+
+#[test]
+fn a_hold_is_for_what_is_added_later_and_a_start_that_fails_is_told() {
+    let Some(ground) = Ground::new() else { return };
+    let _tree = started(&ground);
+    done(&ground, &["stop", "shop/web"]);
+    // A hold is for what comes by that name, too.
+    ground.processes("web: { image: probe, config: /config/web.yaml, instances: 3 }");
+    done(&ground, &["reload"]);
+    assert_eq!(state(&ground, "shop/web.2"), "held");
+    fs::remove_file(ground.path("images/probe/bin/probe")).unwrap();
+    let told = refused(&ground, &["start", "shop/web"]);
+    assert!(
+        told.starts_with("error: cannot start shop/web.0: "),
+        "{told}"
+    );
+    assert!(told.contains("/bin/probe"), "{told}");
 }
 
 #[test]
@@ -100,9 +249,9 @@ fn a_reload_tells_why_it_was_refused() {
     let _tree = started(&ground);
     ground.write(
         "master.yaml.old",
-        std::fs::read(ground.path("master.yaml")).unwrap(),
+        fs::read(ground.path("master.yaml")).unwrap(),
     );
-    let good = std::fs::read_to_string(ground.path("master.yaml")).unwrap();
+    let good = fs::read_to_string(ground.path("master.yaml")).unwrap();
     let moved = format!("{good}state-dir: elsewhere\n");
     ground.write("master.yaml", moved);
     assert!(refused(&ground, &["reload"]).contains("cannot move `state-dir`"));
@@ -112,38 +261,17 @@ fn a_reload_tells_why_it_was_refused() {
 }
 
 #[test]
-fn nothing_that_clients_do_keeps_containers_from_being_restarted() {
-    let Some(ground) = Ground::new() else { return };
-    let tree = started(&ground);
-    let connect = || UnixStream::connect(ground.path("run/control.sock")).unwrap();
-    let silent: Vec<_> = (0..8).map(|_| connect()).collect();
-    let mut huge = connect();
-    huge.set_write_timeout(Some(std::time::Duration::from_secs(1)))
-        .unwrap();
-    let _ = huge.write_all(&vec![b'x'; 1 << 20]);
-    let mut garbage = connect();
-    garbage.write_all(b"\0\xff\x1b[2J\n").unwrap();
-    let mut deaf = connect();
-    deaf.set_write_timeout(Some(std::time::Duration::from_millis(200)))
-        .unwrap();
-    let asking = b"{\"version\":1,\"command\":\"status\"}\n";
-    while deaf.write_all(asking).is_ok() {}
-    for _ in 0..2000 {
-        drop(connect());
-    }
-    kill(Pid::from_raw(tree.process("shop/web.0")), Signal::SIGKILL).unwrap();
-    tree.results("shop/web.0", "list=/bin", 2);
-    assert_eq!(state(&ground, "shop/web.1"), "running");
-    let mut answer = [0; 64];
-    let read = garbage.read(&mut answer).unwrap();
-    assert!(String::from_utf8_lossy(&answer[..read]).contains("\"error\""));
-    drop(silent);
-}
-
-#[test]
 fn without_a_supervisor_it_says_so() {
     let Some(ground) = Ground::new() else { return };
     assert!(refused(&ground, &["status"]).contains("none runs"));
-    assert_eq!(ctl(&ground, &["stop"]).status.code(), Some(2));
-    assert_eq!(ctl(&ground, &["stop", "../x"]).status.code(), Some(2));
+    for args in [
+        &["stop"][..],
+        &["stop", "../x"],
+        &["restart", "--settle", "-1", "shop"],
+        &["start", "--settle", "1", "--no-wait", "shop"],
+        &["logs", "-n", "many", "shop"],
+        &["exec", "shop/web.0"],
+    ] {
+        assert_eq!(ctl(&ground, args).status.code(), Some(2), "{args:?}");
+    }
 }

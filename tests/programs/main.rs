@@ -17,13 +17,17 @@ mod probe;
 #[path = "../containers/tree.rs"]
 mod tree;
 
+mod alike;
 mod bridged;
 mod clean;
 mod cmd;
+mod control;
 mod ctl;
 mod exec;
 mod exec_hostile;
 mod help;
+mod loosened;
 mod metrics;
+mod nobody;
 mod ps;
 mod terminal;

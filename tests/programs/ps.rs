@@ -3,11 +3,13 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Output, Stdio};
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
+use crate::cmd::{ground_with, lithos_cmd};
 use crate::ground::Ground;
-use crate::tree::Tree;
+use crate::tree::{Tree, wait_or};
 
 fn program(ground: &Ground, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lithos_ps"));
@@ -130,6 +132,26 @@ fn shows_a_table_and_a_tree() {
         tree.contains("\n  web\n    0") && tree.contains("\n    1"),
         "{tree}"
     );
+}
+
+#[test]
+fn shows_a_command_while_somebody_runs_it() {
+    let Some(ground) = ground_with("sleep 600", "") else {
+        return;
+    };
+    let mut child = lithos_cmd(&ground, &["shop", "job"]).spawn().unwrap();
+    let row = wait_or(|| json(&ground).pop().filter(|row| row["state"] == "running"));
+    let row = row.expect("no command is shown");
+    assert_eq!(
+        (&row["process"], &row["command"]),
+        (&"job".into(), &true.into())
+    );
+    assert_eq!(row["instance"], child.id());
+    let name = format!("shop/cmd.job.{}", child.id());
+    assert!(text(&ground, &[]).contains(&name));
+    kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM).unwrap();
+    child.wait().unwrap();
+    assert_eq!(json(&ground).len(), 0);
 }
 
 #[test]

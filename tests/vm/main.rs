@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Mutex, PoisonError};
 
+#[path = "../install/built.rs"]
+mod built;
 mod cgroup_v2;
 #[path = "../probe/built.rs"]
 mod probe;

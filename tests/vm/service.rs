@@ -1,24 +1,21 @@
-//! The unit `systemd/lithos.service` under the real systemd of Debian 13.
+//! The Debian package and its unit, under the real systemd of Debian 13.
 
 use std::path::Path;
 
+use tempfile::TempDir;
+
+use crate::built::{QUICK, package};
 use crate::probe::probe;
-use crate::{boot, expect_success, needs_vm, programs};
+use crate::{boot, expect_success, needs_vm};
 
 #[test]
-fn the_unit_survives_everything_but_a_stop_and_a_stop_leaves_nothing() {
+fn the_package_upgrades_and_the_unit_survives_everything_but_a_stop_which_leaves_nothing() {
     needs_vm!();
-    let programs = programs();
-    let mut files: Vec<&Path> = programs.iter().map(AsRef::as_ref).collect();
-    files.push(probe());
-    files.push(Path::new(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/systemd/lithos.service"
-    )));
-    files.push(Path::new(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/tests/vm/client.py"
-    )));
+    let ground = TempDir::new().unwrap();
+    let versions = ["0.1.0-1", "0.1.1-1"];
+    let [first, second] = versions.map(|version| package(version, ground.path(), &QUICK));
+    let client = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vm/client.py");
+    let files = [&first, &second, probe(), Path::new(client)];
     let output = boot(true, include_str!("service.sh"), &files);
     expect_success(&output);
 }

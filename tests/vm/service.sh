@@ -29,15 +29,35 @@ another_main() { now=$(main); [ "$now" != 0 ] && [ "$now" != "$1" ]; }
 same_probes() { [ "$(probes)" = "$1" ] || fail "$2: the processes were $1, and are $(probes)"; }
 same_main() { [ "$(main)" = "$1" ] || fail "$2: the supervisor was $1, and is $(main)"; }
 
-step install
-install -m 755 /lithos/lithos_tree /lithos/lithos_knot /lithos/lithos_check /lithos/lithos_switch /usr/bin/
-install -m 644 /lithos/lithos.service /etc/systemd/system/
+# After a stop, however it came about.
+nothing_left() {
+  [ -z "$(pgrep -l 'lithos|probe')" ] || fail "left: $(pgrep -l 'lithos|probe')"
+  [ ! -e /run/lithos ] || fail "left: $(find /run/lithos)"
+  [ ! -e /sys/fs/cgroup$unit ] || fail "left: $(find /sys/fs/cgroup$unit)"
+  ! grep lithos /proc/mounts || fail "mounts are left"
+  [ -z "$(socket)" ] || fail "the port is still open"
+  [ "$(property NFileDescriptorStore)" = 0 ] || fail "sockets are left in the store"
+}
+installed() { dpkg-query --show --showformat '${Version} ${db:Status-Abbrev}' lithos; }
+
+step "install the package"
+# Not half a minute, which would be long here; all else is as the unit has it. But not so
+# short that the emulator's own pauses look like a hung supervisor.
+mkdir /etc/systemd/system/lithos.service.d
+printf '[Service]\nWatchdogSec=20s\n' >/etc/systemd/system/lithos.service.d/test.conf
+dpkg --install /lithos/lithos_0.1.0-1_*.deb </dev/null || fail "dpkg --install"
+[ "$(installed)" = "0.1.0-1 ii " ] || fail "installed: $(installed)"
+[ "$(property ActiveState) $(property UnitFileState)" = "active enabled" ] || fail "it was not started and enabled"
+[ "$(property StatusText)" = "supervising 0 containers" ] || fail "status: $(property StatusText)"
+complaints=$(systemd-analyze verify /usr/lib/systemd/system/lithos.service 2>&1) || fail "verify: $complaints"
+[ -z "$complaints" ] || fail "verify: $complaints"
+
+step configure
 image=/var/lib/lithos/containers/probe
 for directory in bin config dev etc proc sys tmp; do mkdir -p "$image/$directory"; done
 install -m 755 /lithos/probe "$image/bin/probe"
 : >"$image/etc/hosts"
 : >"$image/etc/resolv.conf"
-mkdir -p /etc/lithos/sandboxes /etc/lithos/processes
 echo 'syslog-facility: daemon
 log-level: info' >/etc/lithos/master.yaml
 echo 'allow-users: [1000]
@@ -57,18 +77,7 @@ tcp-ports: { 8080: { fd: 3, host: 127.0.0.1 } }" >"$image/config/web.yaml"
 }
 container 1
 lithos_check
-
-step verify
-complaints=$(systemd-analyze verify /etc/systemd/system/lithos.service 2>&1) || fail "verify: $complaints"
-[ -z "$complaints" ] || fail "verify: $complaints"
-# Not half a minute, which would be long here; all else is as the unit has it. But not so
-# short that the emulator's own pauses look like a hung supervisor.
-mkdir /etc/systemd/system/lithos.service.d
-printf '[Service]\nWatchdogSec=20s\n' >/etc/systemd/system/lithos.service.d/test.conf
-systemctl daemon-reload
-
-step start
-systemctl start lithos || fail start
+systemctl reload lithos || fail reload
 await are_two
 await loaded 1
 first=$(main) two=$(probes) inode=$(socket)
@@ -104,13 +113,11 @@ third=$(main)
 [ "$third" != "$second" ] || fail "it was not restarted"
 same_probes "$two" restart
 
-step upgrade
+step "upgrade the package"
 old=$(stat -L -c %i "/proc/$third/exe")
-for program in lithos_tree lithos_knot; do
-  install -m 755 "/lithos/$program" "/usr/bin/$program.new"
-  mv "/usr/bin/$program.new" "/usr/bin/$program"
-done
-systemctl reload lithos
+# It asks nothing, though a file of the package was changed.
+dpkg --install /lithos/lithos_0.1.1-1_*.deb </dev/null || fail "dpkg --install"
+[ "$(installed)" = "0.1.1-1 ii " ] || fail "installed: $(installed)"
 await loaded 5
 new=$(stat -L -c %i "/proc/$third/exe")
 [ "$new" != "$old" ] && [ "$new" = "$(stat -c %i /usr/bin/lithos_tree)" ] || fail "the new program does not run"
@@ -176,10 +183,22 @@ journalctl -b -t lithos-shop -o cat | grep -q '^shop/web.0: started, pid ' || fa
 
 step stop
 systemctl stop lithos || fail stop
-[ -z "$(pgrep -l 'lithos|probe')" ] || fail "left: $(pgrep -l 'lithos|probe')"
-[ ! -e /run/lithos ] || fail "left: $(find /run/lithos)"
-[ ! -e /sys/fs/cgroup$unit ] || fail "left: $(find /sys/fs/cgroup$unit)"
-! grep lithos /proc/mounts || fail "mounts are left"
-[ -z "$(socket)" ] || fail "the port is still open"
-[ "$(property NFileDescriptorStore)" = 0 ] || fail "sockets are left in the store"
+nothing_left
+
+step "remove the package"
+systemctl start lithos || fail start
+await are_two
+dpkg --remove lithos || fail "dpkg --remove"
+nothing_left
+[ -z "$(find /usr -name '*lithos*')" ] || fail "left: $(find /usr -name '*lithos*')"
+cmp /etc/lithos/master.yaml /tmp/good.yaml || fail "the master config has changed"
+
+step "purge the package"
+kept() { find /etc/lithos /var/lib/lithos ! -name master.yaml | sort; }
+before=$(kept)
+dpkg --purge lithos || fail "dpkg --purge"
+[ "$(kept)" = "$before" ] || fail "of the operator's there is only: $(kept)"
+for path in /etc/lithos/master.yaml /var/log/lithos /etc/systemd/system/multi-user.target.wants/lithos.service; do
+  [ ! -e "$path" ] && [ ! -L "$path" ] || fail "left: $path"
+done
 step done

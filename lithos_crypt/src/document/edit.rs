@@ -10,7 +10,7 @@ use super::insert::Insertion;
 use super::outline::{Hidden, Target};
 use super::patch::{self, Patch};
 use super::replace::{self, Slot};
-use super::{Document, DocumentError, Entry, Section};
+use super::{Document, DocumentError, Entry, Node, Section};
 
 /// A change to one secret.
 #[derive(Debug, Clone)]
@@ -94,6 +94,7 @@ impl Document {
         let (mut replaced, mut removed, mut added) = (Vec::new(), Vec::new(), Vec::new());
         let mut targets = HashMap::new();
         for change in changes {
+            self.refuse_twice(&change.section)?;
             let target = (change.section.clone(), change.name.clone());
             let entry = single(index.get(&target))?;
             let hidden = match (entry, change.tokens.is_empty()) {
@@ -126,6 +127,21 @@ impl Document {
         let edited = self.patched(patches)?.added(&added)?;
         edited.prove(self, &targets, changes)?;
         Ok(edited)
+    }
+
+    /// Refuses a section that is there more than once: who reads it may take either.
+    fn refuse_twice(&self, section: &Section) -> Result<(), EditError> {
+        let mut node = self.root();
+        for part in section.path() {
+            let entries = node.and_then(Node::entries).unwrap_or_default().iter();
+            let mut found = entries.filter(|(key, _)| key.is_key(part));
+            node = found.next().map(|(_, value)| value);
+            if let Some((second, _)) = found.next() {
+                let (name, line) = (part.to_owned(), second.place.line);
+                return Err(EditError::Duplicate { name, line });
+            }
+        }
+        Ok(())
     }
 
     fn index(&self) -> Index<'_> {

@@ -137,21 +137,54 @@ impl<'a> Entry<'a> {
     }
 }
 
+/// Of a section.
+const NO_MAP: &str = "it is no map of names and tokens";
+
 impl Document {
     /// Every secret, in the order of the file's sections.
     pub fn entries(&self) -> Vec<Entry<'_>> {
         if self.whole {
             return of_map(self.root.as_ref(), &Section::Whole);
         }
-        let root = self.root.as_ref();
-        let section = |key| root.and_then(|root| root.get(key));
-        let mut found = of_map(section("secret-environ"), &Section::Environ);
-        found.extend(of_map(section("secret-files"), &Section::Files));
-        let (parts, direct) = split_defaults(section("default-secrets"));
-        found.extend(direct);
-        for (name, part) in parts {
-            let section = Section::Defaults(Some(name.to_owned()));
-            found.extend(of_map(Some(part), &section));
+        let section = |key| self.root.iter().flat_map(move |root| root.all(key));
+        let mut found = Vec::new();
+        for (key, of) in [
+            ("secret-environ", Section::Environ),
+            ("secret-files", Section::Files),
+        ] {
+            found.extend(section(key).flat_map(|node| of_map(Some(node), &of)));
+        }
+        for node in section("default-secrets") {
+            let (parts, direct) = split_defaults(Some(node));
+            found.extend(direct);
+            for (name, part) in parts {
+                let section = Section::Defaults(Some(name.to_owned()));
+                found.extend(of_map(Some(part), &section));
+            }
+        }
+        found
+    }
+
+    /// Sections that hide what stands in them: their names, where they are, and
+    /// what is wrong.
+    pub fn unsound_sections(&self) -> Vec<(&'static str, Place, &'static str)> {
+        let is_sound = |node: &Node| node.is_null() || node.entries().is_some();
+        let mut found = Vec::new();
+        if self.whole {
+            let root = self.root.iter().filter(|root| !is_sound(root));
+            found.extend(root.map(|root| ("-", root.place, NO_MAP)));
+            return found;
+        }
+        for key in ["secret-environ", "secret-files", "default-secrets"] {
+            let nodes = self.root.iter().flat_map(|root| root.all(key));
+            for (index, node) in nodes.enumerate() {
+                if index > 0 {
+                    found.push((key, node.place, "the section is there twice"));
+                }
+                if !is_sound(node) {
+                    found.push((key, node.place, NO_MAP));
+                }
+            }
         }
         found
     }

@@ -15,6 +15,8 @@ pub(super) struct Insertion<'a> {
     /// The keys that are missing from there on.
     missing: Vec<&'a str>,
     changes: &'a [&'a Change],
+    /// The whole is no map within braces, or one that is empty.
+    is_of_lines: bool,
 }
 
 impl<'a> Insertion<'a> {
@@ -49,7 +51,11 @@ impl<'a> Insertion<'a> {
             return Err(EditError::Name);
         }
         let text = document.text();
+        let is_of_lines = document.root.as_ref().is_none_or(|root| {
+            !matches!(&root.content, Content::Map { flow: true, entries } if !entries.is_empty())
+        });
         Ok(Insertion {
+            is_of_lines,
             text,
             node,
             missing,
@@ -118,6 +124,12 @@ impl<'a> Insertion<'a> {
             let at = key.range.end.max(value.range.end);
             return Ok(vec![Patch::insert(at, format!(", {}", self.flow()))]);
         }
+        if let Some(indent) = self.indent_alone(node) {
+            // As `removals` leaves it: there is no layout to keep.
+            let skipped = newline(self.text).len() + indent.len();
+            let lines = &self.block(indent)[skipped..];
+            return Ok(vec![Patch::replace(node.range.clone(), lines)]);
+        }
         let slice = &self.text[node.range.clone()];
         let open = slice.rfind('{').filter(|_| !slice.contains('#'));
         let open = open.ok_or(EditError::Layout { line })?;
@@ -126,6 +138,15 @@ impl<'a> Insertion<'a> {
             range,
             format!("{{ {} }}", self.flow()),
         )])
+    }
+
+    /// The indent of a node that has its lines for itself, in a document of lines.
+    fn indent_alone(&self, node: &Node) -> Option<&'a str> {
+        let line = line_of(self.text, node.range.start);
+        let indent = &self.text[line.start..node.range.start];
+        let rest = &self.text[node.range.end..line.end.max(node.range.end)];
+        let is_alone = indent.bytes().all(|byte| byte == b' ') && rest.trim().is_empty();
+        (self.is_of_lines && is_alone).then_some(indent)
     }
 
     /// Below a key that has nothing yet.

@@ -114,15 +114,34 @@ impl Document {
     /// Whether this is a container or sandbox config rather than a file of
     /// secrets.
     pub fn has_sections(&self) -> bool {
-        let known = [
+        self.is_container_config() || self.is_sandbox_config()
+    }
+
+    /// Whether it has what only a container config has.
+    pub fn is_container_config(&self) -> bool {
+        self.has_any(&[
             "executable",
             "secret-environ",
             "secret-environ-file",
             "secret-files",
-            "default-secrets",
-        ];
+        ])
+    }
+
+    /// Whether it has what only a sandbox config has.
+    pub fn is_sandbox_config(&self) -> bool {
+        self.has_any(&["default-secrets"])
+    }
+
+    /// Whether nothing is in it but comments.
+    pub fn is_empty(&self) -> bool {
+        self.root
+            .as_ref()
+            .is_none_or(|root| root.is_null() || root.entries().is_some_and(<[_]>::is_empty))
+    }
+
+    fn has_any(&self, keys: &[&str]) -> bool {
         let root = self.root.as_ref();
-        root.is_some_and(|root| known.iter().any(|key| root.get(key).is_some()))
+        root.is_some_and(|root| keys.iter().any(|key| root.get(key).is_some()))
     }
 
     /// A map at the top that has a token somewhere where one belongs.

@@ -203,6 +203,40 @@ fn a_secret_without_a_value_gets_one() {
 }
 
 #[test]
+fn a_comment_after_a_quoted_token_stays() {
+    for quoted in ["\"<a>\"", "'<a>'", "!x \"<a>\""] {
+        let old = format!("secret-environ:\n  A: {quoted} # \"mine\"\n  B: <b>\n");
+        becomes(&old, change(Environ, "A", &[2]), &old.replace("<a>", "<c>"));
+    }
+    becomes(
+        "secret-environ:\n  A: [\"<a>\", '<b>'] # ours\n",
+        change(Environ, "A", &[2, 3]),
+        "secret-environ:\n  A: [\"<c>\", '<d>'] # ours\n",
+    );
+    becomes(
+        "secret-environ:\n  A: \"<a>\" # mine\n",
+        change(Environ, "A", &[2, 3]),
+        "secret-environ:\n  A:\n    - <c>\n    - <d> # mine\n",
+    );
+    becomes(
+        "secret-environ:\n  A: 'it''s' # mine\n",
+        change(Environ, "A", &[1]),
+        "secret-environ:\n  A: '<b>' # mine\n",
+    );
+    becomes(
+        "secret-environ:\n  A: \"a\\\"b\" # mine\n",
+        change(Environ, "A", &[1]),
+        "secret-environ:\n  A: \"<b>\" # mine\n",
+    );
+    let old = "secret-environ:\n  A: \"<a>\" # mine\n  B: <b>\n";
+    becomes(
+        old,
+        change(Environ, "A", &[]),
+        "secret-environ:\n  B: <b>\n",
+    );
+}
+
+#[test]
 fn a_new_secret_comes_after_the_last() {
     let b = || change(Environ, "B", &[1]);
     becomes(
@@ -219,6 +253,22 @@ fn a_new_secret_comes_after_the_last() {
         "secret-environ: {}\nx: y\n",
         b(),
         "secret-environ: { B: <b> }\nx: y\n",
+    );
+    // An empty map with a line of its own has no layout to keep.
+    becomes(
+        "secret-environ:\n  {}\nx: y\n",
+        b(),
+        "secret-environ:\n  B: <b>\nx: y\n",
+    );
+    becomes(
+        "# ours\n{}\n",
+        change(Whole, "B", &[1, 2]),
+        "# ours\nB:\n  - <b>\n  - <c>\n",
+    );
+    becomes(
+        "{ secret-environ:\n  {}\n}\n",
+        b(),
+        "{ secret-environ:\n  { B: <b> }\n}\n",
     );
     becomes(
         "secret-environ: # none\nx: y\n",
@@ -303,6 +353,23 @@ fn a_removed_secret_takes_its_lines_along() {
         "secret-environ: { A: <a> }\n",
     );
     becomes("A: <a>", change(Whole, "A", &[]), "{}");
+}
+
+#[test]
+fn a_section_that_is_there_twice_is_not_changed() {
+    for old in [
+        "secret-environ:\n  A: <a>\nsecret-environ:\n  B: <b>\n",
+        "secret_environ:\n  A: <a>\nsecret-environ:\n  B: <b>\n",
+    ] {
+        let document = document(old);
+        for (name, tokens) in [("A", &[2][..]), ("B", &[2]), ("C", &[2]), ("A", &[])] {
+            let refused = document
+                .edited(&[change(Environ, name, tokens)])
+                .unwrap_err();
+            let (name, line) = ("secret-environ".to_owned(), 3);
+            assert_eq!(refused, EditError::Duplicate { name, line });
+        }
+    }
 }
 
 #[test]

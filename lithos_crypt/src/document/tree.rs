@@ -69,11 +69,23 @@ impl Node {
         }
     }
 
+    /// Whether it is this key, in either spelling.
+    pub fn is_key(&self, key: &str) -> bool {
+        self.scalar().is_some_and(|name| same_key(name, key))
+    }
+
+    /// Every value under a key; a sound map has one at most.
+    pub fn all<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a Node> {
+        let entries = self.entries().unwrap_or_default().iter();
+        let found = entries.filter(move |(name, _)| name.is_key(key));
+        found.map(|(_, value)| value)
+    }
+
     /// The first value under a key, in kebab-case or snake_case.
     pub fn get(&self, key: &str) -> Option<&Node> {
         let mut entries = self.entries()?.iter();
         entries
-            .find(|(name, _)| name.scalar().is_some_and(|name| same_key(name, key)))
+            .find(|(name, _)| name.is_key(key))
             .map(|(_, value)| value)
     }
 
@@ -168,8 +180,12 @@ impl Builder<'_> {
     fn node(&self, span: Span, anchor: usize, tag: Option<String>, content: Content) -> Node {
         let start = self.bytes.of(span.start.index());
         let slice = &self.text[start..self.bytes.of(span.end.index()).max(start)];
+        let quoted = match &content {
+            Content::Scalar { style, .. } => quoted_length(slice, *style),
+            _ => None,
+        };
         Node {
-            range: start..start + slice.trim_end().len(),
+            range: start..start + quoted.unwrap_or(slice.trim_end().len()),
             place: Place {
                 line: span.start.line(),
                 column: span.start.col() + 1,
@@ -239,6 +255,27 @@ impl Builder<'_> {
             _ => {}
         }
     }
+}
+
+/// Up to the closing quote: the parser takes a comment after it for a part.
+fn quoted_length(slice: &str, style: ScalarStyle) -> Option<usize> {
+    let (quote, escape) = match style {
+        ScalarStyle::DoubleQuoted => ('"', '\\'),
+        ScalarStyle::SingleQuoted => ('\'', '\''),
+        _ => return None,
+    };
+    let open = slice.find(quote)? + 1;
+    let mut rest = slice[open..].char_indices().peekable();
+    while let Some((at, found)) = rest.next() {
+        let is_pair =
+            found == escape && (escape != quote || rest.peek().is_some_and(|(_, c)| *c == quote));
+        if is_pair {
+            rest.next();
+        } else if found == quote {
+            return Some(open + at + 1);
+        }
+    }
+    None
 }
 
 /// From the parser's offsets, which count characters, to bytes.

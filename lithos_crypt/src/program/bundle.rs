@@ -30,8 +30,8 @@ pub struct ExportOptions {
     to: Vec<PathBuf>,
 
     /// Section of the file, where several have a name
-    #[arg(long = "in", value_name = "SECTION")]
-    section: Option<String>,
+    #[arg(long = "in", value_name = "SECTION", value_parser = sections::parse)]
+    section: Option<Section>,
 
     /// YAML file
     file: PathBuf,
@@ -74,7 +74,7 @@ Examples:
 pub fn run_export(options: ExportOptions) -> Result<(), Failure> {
     let file = &options.file;
     let surveyed = survey::read(file)?;
-    let section = options.section.as_deref();
+    let section = options.section.as_ref();
     let entries = options.names.iter();
     let entries = entries.map(|name| survey::named(&surveyed.document, file, name, section));
     let entries = entries.collect::<Result<Vec<_>, _>>()?;
@@ -241,9 +241,14 @@ fn merged(
     options: &ImportOptions,
 ) -> Result<Option<Change>, Failure> {
     let name = entry.name();
-    let (section, old) = match survey::named(document, &options.file, name, None) {
+    let there = |section| survey::named(document, &options.file, name, section);
+    let found = match there(None) {
+        Err(Failure::SeveralSections { .. }) => there(Some(entry.section())),
+        found => found,
+    };
+    let (section, old) = match found {
         Ok(there) => (there.section().clone(), versions::texts(&there)),
-        Err(Failure::NoSecret { .. }) => (section_for(document, entry), Vec::new()),
+        Err(Failure::NoSecret { .. }) => (section_for(document, &options.file, entry)?, Vec::new()),
         Err(failure) => return Err(failure),
     };
     let labels = |texts: &[String]| -> Vec<_> {
@@ -285,12 +290,16 @@ fn merged(
 }
 
 /// Where a secret that is not there yet belongs.
-fn section_for(document: &Document, entry: &Entry<'_>) -> Section {
-    let is_plain = matches!(entry.section(), Section::Whole | Section::Environ);
-    if is_plain || document.is_secrets_file() {
-        sections::for_new(document)
-    } else {
-        entry.section().clone()
+fn section_for(document: &Document, path: &Path, entry: &Entry<'_>) -> Result<Section, Failure> {
+    let section = entry.section();
+    let is_plain = matches!(section, Section::Whole | Section::Environ);
+    if !is_plain && !document.is_secrets_file() {
+        return Ok(section.clone());
+    }
+    match sections::for_new(document, path, entry.name()) {
+        // The bundle says more than the file.
+        Err(Failure::NoSection { .. }) if *section != Section::Whole => Ok(section.clone()),
+        found => found,
     }
 }
 

@@ -11,7 +11,7 @@ use super::findings::{Examiner, Finding, Standard};
 use super::ls::KnownRecipients;
 use super::progress::Progress;
 use super::survey::Surveyed;
-use super::{doubts, git, key_files, sealing, survey, table};
+use super::{doubts, git, key_files, report, sealing, survey, table};
 use crate::Day;
 use crate::document::Entry;
 use crate::{Allowed, Delivery, Namespace, PrivateKey, SAFE_GUESS_BITS, Token};
@@ -118,6 +118,7 @@ fn examine(options: &Common, keys: &[PrivateKey], all_must_open: bool) -> Result
         let given = sealing::public_keys(&options.keys, recipients)?;
         let standard = Standard::of(path, recipients, &given, &options.namespaces);
         let mut examiner = Examiner::new(path, standard, Day::today());
+        examiner.sections(document);
         let entries = document.entries();
         let tokens = examiner.examine(&entries);
         for (entry, tokens) in entries.iter().zip(&tokens) {
@@ -145,8 +146,9 @@ fn examine(options: &Common, keys: &[PrivateKey], all_must_open: bool) -> Result
         }))?;
     } else {
         let mut text: String = found.iter().map(Finding::line).collect();
+        let error = report::painted("error", &std::io::stdout());
         for name in missing {
-            text += &format!("error: {name}: it is required and in none of the files\n");
+            text += &format!("{error}: {name}: it is required and in none of the files\n");
         }
         text += &format!(
             "{}, {}: {}\n",

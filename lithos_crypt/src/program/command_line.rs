@@ -11,8 +11,8 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use super::failure::Failure;
 use super::{
     bundle, check, check_key, decrypt, diff, edit, editor, encrypt, exec, firstboot, get,
-    git_setup, history, inspect, keygen, ls, merge, rekey, report, rm, set, share, textconv,
-    who_can_read,
+    git_setup, history, inspect, keygen, ls, merge, rekey, report, rm, rollback, set, share,
+    textconv, who_can_read,
 };
 
 /// Exit code of wrong usage.
@@ -85,7 +85,7 @@ pub enum Command {
     Edit(edit::Options),
     EditGuard(editor::GuardOptions),
     Rm(rm::Options),
-    Rollback(history::RollbackOptions),
+    Rollback(rollback::Options),
     Rekey(rekey::Options),
     Grant(share::GrantOptions),
     Revoke(share::RevokeOptions),
@@ -118,7 +118,7 @@ impl Command {
             Command::Edit(options) => edit::run(options),
             Command::EditGuard(options) => editor::run_guard(options),
             Command::Rm(options) => rm::run(options),
-            Command::Rollback(options) => history::run_rollback(options),
+            Command::Rollback(options) => rollback::run(options),
             Command::Rekey(options) => rekey::run(options),
             Command::Grant(options) => share::run_grant(options),
             Command::Revoke(options) => share::run_revoke(options),

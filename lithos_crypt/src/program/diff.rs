@@ -8,7 +8,7 @@ use serde_json::json;
 use super::failure::Failure;
 use super::survey::Surveyed;
 use super::versions::{self, Snapshot};
-use super::{git, survey, table};
+use super::{git, report, survey, table};
 
 /// Compare secrets: added, removed, and which column of a token changed
 ///
@@ -69,6 +69,7 @@ fn line((file, name, what): &Difference) -> String {
         "removed" => "-",
         _ => "~",
     };
+    let sign = report::painted(sign, &std::io::stdout());
     let file = if file.is_empty() {
         String::new()
     } else {

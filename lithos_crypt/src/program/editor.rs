@@ -5,9 +5,9 @@
 //! that waits for this process's end, whichever that is.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -38,7 +38,11 @@ impl Scratch {
         let parent = place(on_disk)?;
         // From here on no signal ends us but SIGKILL, and for that there is the guard.
         let signals = Signals::new([SIGCHLD, SIGINT, SIGQUIT, SIGTERM, SIGHUP]);
-        let made = tempfile::Builder::new().prefix(PREFIX).tempdir_in(&parent);
+        // What an editor makes beside the file has whatever mode it likes.
+        let made = tempfile::Builder::new()
+            .permissions(Permissions::from_mode(0o700))
+            .prefix(PREFIX)
+            .tempdir_in(&parent);
         let failed = |cause| Failure::WriteFile {
             path: parent.clone(),
             cause,
@@ -177,22 +181,24 @@ pub fn run_guard(options: GuardOptions) -> Result<(), Failure> {
     }
 }
 
-/// The first directory in memory that we can write.
 fn place(on_disk: bool) -> Result<PathBuf, Failure> {
-    let of_user = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-    let all = [Some(PathBuf::from("/dev/shm")), Some(std::env::temp_dir())];
-    let all = of_user.map_or(all.to_vec(), |first| [&[Some(first)], &all[..]].concat());
-    let mut all = all.into_iter().flatten();
     if on_disk {
         return Ok(std::env::temp_dir());
     }
-    all.find(|path| is_in_memory(path))
-        .ok_or_else(|| Failure::Refused {
-            what: "put plaintexts into a file".to_owned(),
-            reason: "no directory in memory can be written; \
+    directory_in_memory().ok_or_else(|| Failure::Refused {
+        what: "put plaintexts into a file".to_owned(),
+        reason: "no directory in memory can be written; \
                  `--on-disk` takes the one of temporary files"
-                .to_owned(),
-        })
+            .to_owned(),
+    })
+}
+
+/// The first directory in memory that we can write.
+pub fn directory_in_memory() -> Option<PathBuf> {
+    let of_user = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    let others = [PathBuf::from("/dev/shm"), std::env::temp_dir()];
+    let mut all = of_user.into_iter().chain(others);
+    all.find(|path| is_in_memory(path))
 }
 
 fn is_in_memory(path: &Path) -> bool {

@@ -87,6 +87,20 @@ quick_error! {
         Meanwhile { path: PathBuf } {
             display("cannot write `{}`: it was changed by somebody else meanwhile", path.display())
         }
+        /// A change of several files was interrupted, and cannot be brought to its end.
+        Unfinished { path: PathBuf, cause: io::Error } {
+            display("cannot finish the change of `{}` that was interrupted: {}", path.display(), Cause(cause))
+            source(cause)
+        }
+        /// The same, since somebody else changed `other`; those that were `done` stay changed.
+        Torn { done: Vec<PathBuf>, other: PathBuf } {
+            display("cannot finish the change that was interrupted: `{}` was changed by somebody else meanwhile, \
+                and these are changed already: {}", other.display(), Paths(done))
+        }
+        /// A note of such a change that was not written here.
+        ForeignJournal { path: PathBuf } {
+            display("cannot use `{}`: it was not made in this place", path.display())
+        }
         /// A file that must not be there already.
         Exists { path: PathBuf } {
             display("cannot make `{}`: it is there already", path.display())
@@ -98,6 +112,10 @@ quick_error! {
         /// A name that stands in several sections.
         SeveralSections { name: String, path: PathBuf } {
             display("cannot tell which {} of `{}` is meant: several sections have it", name, path.display())
+        }
+        /// A new name, and a file that does not show where it belongs.
+        NoSection { name: String, path: PathBuf } {
+            display("cannot tell where {} belongs in `{}`: it has no secrets yet", name, path.display())
         }
         /// Nobody to seal to.
         NoKeys { path: PathBuf } {
@@ -127,7 +145,7 @@ quick_error! {
         }
         /// A secret of a file that cannot be opened.
         OpenNamed { name: String, path: PathBuf, refusals: Vec<Refusal> } {
-            display("{} of `{}`: {}", name, path.display(), Refusals(refusals))
+            display("cannot open {} of `{}`: {}", name, path.display(), Outcomes(refusals))
         }
         /// `check` found problems, and has printed them.
         Found { problems: usize } {
@@ -176,12 +194,24 @@ impl Failure {
                  or take the passphrase off a copy with `ssh-keygen -p -N '' -f FILE`",
             ),
             Failure::Key { cause, .. } => cause.hint(),
-            Failure::Open { refusals } => refusals
-                .iter()
-                .find_map(|refusal| open_hint(&refusal.error)),
+            Failure::Open { refusals } | Failure::OpenNamed { refusals, .. } => {
+                let mut hints = refusals.iter().map(|refusal| open_hint(&refusal.error));
+                let first = hints.next()?;
+                first.filter(|_| hints.all(|hint| hint == first))
+            }
             Failure::Edit { cause, .. } => cause.hint(),
             Failure::Meanwhile { .. } => Some("nothing was changed; try again"),
+            Failure::Unfinished { .. } => Some("run this as somebody who may write there"),
+            Failure::Torn { .. } => {
+                Some("all are left as they are; compare them with git, and make the change again")
+            }
+            Failure::ForeignJournal { .. } => {
+                Some("it came with a copy or a repository; remove it if nobody is at work there")
+            }
             Failure::SeveralSections { .. } => Some("name the section with `--in SECTION`"),
+            Failure::NoSection { .. } => Some(
+                "name the section with `--in SECTION`; `top` is that of a file with nothing else",
+            ),
             Failure::NoKeys { .. } => {
                 Some("name a public key with `-k FILE.pub`, or list the file in lithos-keys.yaml")
             }
@@ -190,9 +220,6 @@ impl Failure {
             }
             Failure::UnlistedKey { .. } => Some("add it under `keys` there, with a name"),
             Failure::OtherNamespace { .. } => Some("add it to the file's `namespaces` there"),
-            Failure::OpenNamed { refusals, .. } => refusals
-                .iter()
-                .find_map(|refusal| open_hint(&refusal.error)),
             Failure::NoToken => {
                 Some("give tokens with `-d TOKEN`, or one a line on standard input")
             }
@@ -209,6 +236,20 @@ fn open_hint(error: &OpenError) -> Option<&'static str> {
     }
 }
 
+/// Names of files, in one line.
+struct Paths<'a>(&'a [PathBuf]);
+
+impl fmt::Display for Paths<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self
+            .0
+            .iter()
+            .map(|path| format!("`{}`", path.display()))
+            .collect();
+        f.write_str(&names.join(", "))
+    }
+}
+
 /// The outcomes of tokens, one line each if there are several.
 struct Refusals<'a>(&'a [Refusal]);
 
@@ -221,8 +262,28 @@ impl fmt::Display for Refusals<'_> {
             };
         }
         write!(f, "cannot open any of {} tokens:", self.0.len())?;
-        self.0
-            .iter()
-            .try_for_each(|refusal| write!(f, "\n  {refusal}"))
+        lines(self.0, f)
     }
+}
+
+/// The same for the tokens of one secret.
+struct Outcomes<'a>(&'a [Refusal]);
+
+impl fmt::Display for Outcomes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let [Refusal { label, error }] = self.0 {
+            return match label {
+                Some(label) => write!(f, "the token {label}: {error}"),
+                None => write!(f, "{error}"),
+            };
+        }
+        write!(f, "none of its {} tokens opens:", self.0.len())?;
+        lines(self.0, f)
+    }
+}
+
+fn lines(refusals: &[Refusal], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    refusals
+        .iter()
+        .try_for_each(|refusal| write!(f, "\n  {refusal}"))
 }

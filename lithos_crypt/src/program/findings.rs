@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::recipients::Recipients;
-use super::sealing;
+use super::{report, sealing};
 use crate::Day;
-use crate::document::{Entry, Place, Value};
+use crate::document::{Document, Entry, Place, Value};
 use crate::{Namespace, PublicKey, ShortHash, Token};
 
 /// One thing that is wrong.
@@ -28,6 +28,7 @@ impl Finding {
     pub fn line(&self) -> String {
         let Place { line, column } = self.place;
         let kind = if self.is_warning { "warning" } else { "error" };
+        let kind = report::painted(kind, &std::io::stdout());
         let path = self.path.display();
         format!(
             "{path}:{line}:{column}: {kind}: {}: {}\n",
@@ -122,6 +123,20 @@ impl<'a> Examiner<'a> {
             message,
             is_warning: matches!(kind, "guessable" | "values-differ"),
         });
+    }
+
+    /// Examines the sections, in which secrets could be overlooked.
+    pub fn sections(&mut self, document: &Document) {
+        for (name, place, message) in document.unsound_sections() {
+            self.found.push(Finding {
+                kind: "section",
+                path: self.path.to_owned(),
+                place,
+                name: name.to_owned(),
+                message: message.to_owned(),
+                is_warning: false,
+            });
+        }
     }
 
     /// Examines all secrets; the tokens of each, for further examination.

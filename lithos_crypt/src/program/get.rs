@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::failure::Failure;
-use super::{key_files, survey, table};
+use super::{key_files, sections, survey, table};
+use crate::document::Section;
 use crate::{Allowed, Delivery, Namespace, open_first};
 
 /// Open the secret NAME of FILE; prints its exact bytes
@@ -26,8 +27,8 @@ pub struct Options {
     namespaces: Vec<Namespace>,
 
     /// Section of the file, where several have the name
-    #[arg(long = "in", value_name = "SECTION")]
-    section: Option<String>,
+    #[arg(long = "in", value_name = "SECTION", value_parser = sections::parse)]
+    section: Option<Section>,
 
     /// YAML file
     file: PathBuf,
@@ -44,7 +45,7 @@ Example:
 pub fn run(options: Options) -> Result<(), Failure> {
     let Options { file, name, .. } = &options;
     let surveyed = survey::read(file)?;
-    let entry = survey::named(&surveyed.document, file, name, options.section.as_deref())?;
+    let entry = survey::named(&surveyed.document, file, name, options.section.as_ref())?;
     let keys = key_files::read_private_keys(&options.key_files)?;
     let texts: Vec<_> = entry
         .values()

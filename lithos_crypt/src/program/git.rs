@@ -1,39 +1,43 @@
 //! Asking git, through its program.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use super::failure::Failure;
 use super::survey::{self, Surveyed};
+use super::{paths, rewrite};
+use crate::document::Document;
 
 /// Runs git in this directory; its standard output.
 pub fn run<S: AsRef<OsStr>>(directory: &Path, arguments: &[S]) -> Result<Vec<u8>, Failure> {
-    let directory = if directory.as_os_str().is_empty() {
+    let output = output(directory, arguments)?;
+    if output.status.success() {
+        return Ok(output.stdout);
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let said = said.lines().next().unwrap_or("it failed");
+    Err(failed(said.trim_start_matches("fatal: ")))
+}
+
+fn output<S: AsRef<OsStr>>(directory: &Path, arguments: &[S]) -> Result<Output, Failure> {
+    let mut command = Command::new("git");
+    command
+        .current_dir(or_here(directory))
+        .args(arguments)
+        .stdin(Stdio::null());
+    command.output().map_err(|error| failed(&error.to_string()))
+}
+
+/// The parent of a mere file name is empty.
+fn or_here(directory: &Path) -> &Path {
+    if directory.as_os_str().is_empty() {
         Path::new(".")
     } else {
         directory
-    };
-    let mut command = Command::new("git");
-    command
-        .current_dir(directory)
-        .args(arguments)
-        .stdin(Stdio::null());
-    let output = command
-        .output()
-        .map_err(|error| failed(&error.to_string()))?;
-    if output.status.success() {
-        Ok(output.stdout)
-    } else {
-        let said = String::from_utf8_lossy(&output.stderr);
-        Err(failed(
-            said.lines()
-                .next()
-                .unwrap_or("it failed")
-                .trim_start_matches("fatal: "),
-        ))
     }
 }
 
@@ -74,16 +78,52 @@ pub fn show(directory: &Path, revision: &str, path: &Path) -> Result<Option<Vec<
     Objects::open(directory)?.read(revision, path)
 }
 
+/// The commits of a range that changed a file, the newest first, under whatever
+/// name it had: the fields of `format`, and the file's names before and after.
+pub fn log(
+    file: &Path,
+    format: &str,
+    range: &str,
+) -> Result<Vec<(Vec<String>, PathBuf, PathBuf)>, Failure> {
+    let format = format!("--format=%x1e{}", format.replace(' ', "%x1f"));
+    // Of merges, those that made something else of the file than either side has.
+    let options = [
+        "-c",
+        "core.quotePath=false",
+        "log",
+        "--follow",
+        "--date-order",
+        "-c",
+        "--name-status",
+        &format,
+        range,
+        "--",
+    ];
+    let mut arguments: Vec<_> = options.map(OsStr::new).into();
+    arguments.push(file.file_name().unwrap_or_default());
+    let log = run(file.parent().unwrap_or(Path::new("")), &arguments)?;
+    let log = String::from_utf8_lossy(&log);
+    let record = |record: &str| {
+        let (head, names) = record.split_once('\n').unwrap_or((record, ""));
+        let mut names = names
+            .trim_matches('\n')
+            .split('\t')
+            .skip(1)
+            .map(PathBuf::from);
+        let before = names.next()?;
+        let after = names.next().unwrap_or_else(|| before.clone());
+        let fields = head.split('\u{1f}').map(str::to_owned).collect();
+        Some((fields, before, after))
+    };
+    Ok(log.split('\u{1e}').skip(1).filter_map(record).collect())
+}
+
 /// The YAML files of a revision, below the directory.
 pub fn tree(directory: &Path, revision: &str) -> Result<Vec<Surveyed>, Failure> {
     let listed = run(directory, &["ls-tree", "-r", "-z", "--name-only", revision])?;
     let mut objects = Objects::open(directory)?;
     let mut files = Vec::new();
-    for name in listed
-        .split(|byte| *byte == 0)
-        .filter(|name| !name.is_empty())
-    {
-        let path = PathBuf::from(OsStr::from_bytes(name));
+    for path in names(&listed) {
         if !survey::is_yaml(&path) {
             continue;
         }
@@ -108,38 +148,72 @@ pub fn staged() -> Result<Vec<Surveyed>, Failure> {
     ];
     let listed = run(here, &arguments)?;
     let mut objects = Objects::open(here)?;
+    let secrets_files = named_as_secrets(&mut objects)?;
     let mut files = Vec::new();
-    for name in listed
-        .split(|byte| *byte == 0)
-        .filter(|name| !name.is_empty())
-    {
-        let path = PathBuf::from(OsStr::from_bytes(name));
-        if survey::is_yaml(&path)
+    for path in names(&listed) {
+        if rewrite::settle(&path)? {
+            return Err(Failure::Refused {
+                what: "accept what is staged".to_owned(),
+                reason: "it was half of a change; see `git status`, and add it again".to_owned(),
+            });
+        }
+        let is_named = secrets_files.contains(&path);
+        if (is_named || survey::is_yaml(&path))
             && let Some(bytes) = objects.read("", &Path::new(".").join(&path))?
-            && survey::may_hold_secrets(&bytes)
+            && (is_named || survey::may_hold_secrets(&bytes))
         {
-            files.push(survey::parse(path, bytes)?);
+            let Surveyed { path, document } = survey::parse(path, bytes)?;
+            let document = if is_named {
+                document.as_secrets_file()
+            } else {
+                document
+            };
+            files.push(Surveyed { path, document });
         }
     }
     Ok(files)
 }
 
+/// The paths that git lists with `-z`.
+fn names(listed: &[u8]) -> impl Iterator<Item = PathBuf> {
+    let names = listed.split(|byte| *byte == 0);
+    let names = names.filter(|name| !name.is_empty());
+    names.map(|name| PathBuf::from(OsStr::from_bytes(name)))
+}
+
+/// What configs of the index name as `secret-environ-file`.
+fn named_as_secrets(objects: &mut Objects) -> Result<HashSet<PathBuf>, Failure> {
+    let pattern = "secret[-_]environ[-_]file";
+    let arguments = [
+        "grep", "--cached", "-l", "-z", "-e", pattern, "--", "*.yaml", "*.yml",
+    ];
+    let mut found = HashSet::new();
+    // Its status is 1 if it finds nothing; what fails otherwise has failed before.
+    for config in names(&output(Path::new("."), &arguments)?.stdout) {
+        let content = objects.read("", &Path::new(".").join(&config))?;
+        let document = content.and_then(|bytes| Document::parse(bytes).ok());
+        let named = document.as_ref().and_then(|document| {
+            let way = document.text_under("secret-environ-file")?;
+            paths::joined(config.parent()?, Path::new(way))
+        });
+        found.extend(named);
+    }
+    Ok(found)
+}
+
 /// One git that gives many objects.
-struct Objects {
+pub struct Objects {
     child: std::process::Child,
     stdin: std::process::ChildStdin,
     stdout: BufReader<std::process::ChildStdout>,
 }
 
 impl Objects {
-    fn open(directory: &Path) -> Result<Objects, Failure> {
-        let directory = if directory.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            directory
-        };
+    pub fn open(directory: &Path) -> Result<Objects, Failure> {
         let mut command = Command::new("git");
-        command.current_dir(directory).args(["cat-file", "--batch"]);
+        command
+            .current_dir(or_here(directory))
+            .args(["cat-file", "--batch"]);
         command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -157,7 +231,8 @@ impl Objects {
         })
     }
 
-    fn read(&mut self, revision: &str, path: &Path) -> Result<Option<Vec<u8>>, Failure> {
+    /// A file's content in a revision; `None` if it is not there.
+    pub fn read(&mut self, revision: &str, path: &Path) -> Result<Option<Vec<u8>>, Failure> {
         let name = [revision.as_bytes(), b":", path.as_os_str().as_bytes()].concat();
         if name.contains(&b'\n') {
             return Ok(None);

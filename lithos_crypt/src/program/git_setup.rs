@@ -2,13 +2,12 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use super::failure::Failure;
-use super::{git, table};
+use super::{git, rewrite, table};
 
 /// Teach this repository's git to show, merge and check secrets
 ///
@@ -82,29 +81,20 @@ fn program() -> Result<String, Failure> {
 
 /// A hook that is somebody else's is not touched.
 fn install_hook(path: &Path, script: &str) -> Result<(), Failure> {
-    match fs::read_to_string(path) {
-        Ok(there) if !there.contains(MARK) => {
-            return Err(Failure::Refused {
-                what: format!("install the hook `{}`", path.display()),
-                reason: "there is one already; add `lithos_crypt check --staged` to it".to_owned(),
-            });
-        }
-        _ => {}
+    let there = content(path)?;
+    if !there.is_empty() && !there.contains(MARK) {
+        return Err(Failure::Refused {
+            what: format!("install the hook `{}`", path.display()),
+            reason: "there is one already; add `lithos_crypt check --staged` to it".to_owned(),
+        });
     }
-    let write = || -> io::Result<()> {
-        fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
-        fs::write(path, script)?;
-        fs::set_permissions(path, fs::Permissions::from_mode(0o755))
-    };
-    write().map_err(|cause| Failure::WriteFile {
-        path: path.to_owned(),
-        cause,
-    })
+    make_directory(path)?;
+    rewrite::replace(path, Some(0o755), script.as_bytes())
 }
 
 /// Adds lines to a file, once.
 fn add_lines(path: &Path, lines: &str) -> Result<(), Failure> {
-    let there = fs::read_to_string(path).unwrap_or_default();
+    let there = content(path)?;
     if there.contains(MARK) {
         return Ok(());
     }
@@ -113,11 +103,26 @@ fn add_lines(path: &Path, lines: &str) -> Result<(), Failure> {
     } else {
         "\n"
     };
-    let write = || -> io::Result<()> {
-        fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
-        fs::write(path, format!("{there}{separator}{lines}"))
-    };
-    write().map_err(|cause| Failure::WriteFile {
+    make_directory(path)?;
+    rewrite::replace(path, None, format!("{there}{separator}{lines}").as_bytes())
+}
+
+/// Of a file that may not be there.
+fn content(path: &Path) -> Result<String, Failure> {
+    match fs::read_to_string(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        read => read.map_err(|cause| Failure::ReadFile {
+            what: "file",
+            path: path.to_owned(),
+            cause,
+        }),
+    }
+}
+
+/// Makes the directory that a file belongs in.
+fn make_directory(path: &Path) -> Result<(), Failure> {
+    let made = fs::create_dir_all(path.parent().unwrap_or(Path::new(".")));
+    made.map_err(|cause| Failure::WriteFile {
         path: path.to_owned(),
         cause,
     })

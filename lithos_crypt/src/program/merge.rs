@@ -9,8 +9,8 @@ use std::process::Command;
 use clap::Args;
 
 use super::failure::Failure;
-use super::rewrite;
 use super::versions::{self, Texts};
+use super::{editor, rewrite};
 use crate::Token;
 use crate::document::{Change, Document, Section};
 
@@ -55,7 +55,8 @@ pub fn run(options: Options) -> Result<(), Failure> {
         // Not ours to understand: as git would without us.
         None => {
             let (text, clean) = by_text([&ours, &base, &theirs])?;
-            (text, usize::from(!clean))
+            let lines = (!clean).then(|| "the same lines".to_owned());
+            (text, lines.into_iter().collect())
         }
     };
     let cause = |cause| Failure::WriteFile {
@@ -63,18 +64,24 @@ pub fn run(options: Options) -> Result<(), Failure> {
         cause,
     };
     std::fs::write(&options.ours, text).map_err(cause)?;
-    if conflicts == 0 {
+    if conflicts.is_empty() {
         return Ok(());
     }
     Err(Failure::Refused {
         what: format!("merge `{}`", options.name.display()),
-        reason: "both sides changed the same; see the marks in it".to_owned(),
+        reason: format!(
+            "both sides changed {}; see the marks in it",
+            conflicts.join(", ")
+        ),
     })
 }
 
-/// The merged text and how many secrets are in conflict; `None` if a version is
-/// no document with secrets, or cannot be changed without loss.
-fn merge(base: &[u8], ours: &[u8], theirs: &[u8]) -> Result<Option<(Vec<u8>, usize)>, Failure> {
+/// A text and the names of secrets in conflict.
+type Merged = (Vec<u8>, Vec<String>);
+
+/// The merged text; `None` if a version is no document with secrets, or
+/// cannot be changed without loss.
+fn merge(base: &[u8], ours: &[u8], theirs: &[u8]) -> Result<Option<Merged>, Failure> {
     let parse = |bytes: &[u8]| Document::parse(bytes.to_vec()).ok();
     let (Some(base), Some(ours), Some(theirs)) = (parse(base), parse(ours), parse(theirs)) else {
         return Ok(None);
@@ -114,9 +121,10 @@ fn merge(base: &[u8], ours: &[u8], theirs: &[u8]) -> Result<Option<(Vec<u8>, usi
         return Ok(None);
     };
     let conflicts = decisions
-        .values()
-        .filter(|decision| decision.is_conflict())
-        .count();
+        .iter()
+        .filter(|(_, decision)| decision.is_conflict())
+        .map(|((_, name), _)| name.clone())
+        .collect();
     let texts = [ours.text(), base.text(), theirs.text()].map(str::as_bytes);
     let (text, _) = by_text(texts)?;
     Ok(Some((text, conflicts)))
@@ -218,9 +226,9 @@ fn with(document: &Document, has: &Secrets, wanted: &Secrets) -> Option<Document
         .iter()
         .filter(|(key, texts)| has.get(key) != Some(texts));
     let set = others.map(|(key, texts)| change(key, texts));
-    document
-        .edited(&removed.chain(set).collect::<Vec<_>>())
-        .ok()
+    // In this order no map is empty in between.
+    let set = document.edited(&set.collect::<Vec<_>>()).ok()?;
+    set.edited(&removed.collect::<Vec<_>>()).ok()
 }
 
 /// `git merge-file`: the text, and whether there was no conflict.
@@ -229,7 +237,9 @@ fn by_text([ours, base, theirs]: [&[u8]; 3]) -> Result<(Vec<u8>, bool), Failure>
         program: "git merge-file".to_owned(),
         said,
     };
-    let directory = tempfile::tempdir().map_err(|error| failed(error.to_string()))?;
+    // A version can have a plaintext that nobody has sealed yet.
+    let place = editor::directory_in_memory().unwrap_or_else(std::env::temp_dir);
+    let directory = tempfile::tempdir_in(place).map_err(|error| failed(error.to_string()))?;
     let write = |name: &str, bytes: &[u8]| -> std::io::Result<PathBuf> {
         let path = directory.path().join(name);
         std::fs::File::create(&path)?.write_all(bytes)?;

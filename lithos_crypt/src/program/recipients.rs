@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use super::failure::Failure;
-use super::rewrite::read_bounded;
+use super::rewrite::{self, read_bounded};
 use crate::document::{Content, Document, Node};
 use crate::{Namespace, PublicKey, ShortHash};
 
@@ -49,6 +49,9 @@ impl Recipients {
         let absolute = absolute(path).map_err(|cause| unreadable(path, cause))?;
         for directory in absolute.ancestors() {
             let candidate = directory.join(FILE_NAME);
+            if candidate.exists() {
+                rewrite::settle(&candidate)?;
+            }
             match read_bounded(&candidate) {
                 Ok(bytes) => return Recipients::parse(candidate, bytes).map(Some),
                 Err(error) => match error.kind() {

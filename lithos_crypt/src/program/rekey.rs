@@ -16,6 +16,9 @@ use crate::PublicKey;
 /// Namespaces stay what they are. At last the secrets are listed whose value
 /// must now be changed at their service: who holds the old key can still open
 /// what the repository's history keeps, so re-sealing revokes nothing.
+///
+/// If this is killed, the next command that looks there brings the change to
+/// its end, or takes it back.
 #[derive(Args)]
 #[command(after_help = EXAMPLE)]
 pub struct Options {

@@ -1,7 +1,7 @@
-//! What the program says to people, on standard error.
+//! What the program says to people, on standard error; and in which colours, on
+//! a terminal only.
 //!
-//! One line `error: cannot …: …`, then possibly one line `hint: …`. Colours
-//! on a terminal only.
+//! One line `error: cannot …: …`, then possibly one line `hint: …`.
 
 use std::io::{IsTerminal, Write};
 
@@ -40,27 +40,32 @@ pub fn hint(text: impl std::fmt::Display) {
 }
 
 fn say(kind: &str, text: impl std::fmt::Display) {
-    // If standard error is closed, there is nowhere left to say so.
     let mut stderr = std::io::stderr();
-    let _ = match colour(kind).filter(|_| has_colours()) {
-        Some(colour) => writeln!(stderr, "\x1b[{colour}m{kind}\x1b[0m: {text}"),
-        None => writeln!(stderr, "{kind}: {text}"),
-    };
+    let kind = painted(kind, &stderr);
+    // If standard error is closed, there is nowhere left to say so.
+    let _ = writeln!(stderr, "{kind}: {text}");
 }
 
-fn colour(kind: &str) -> Option<&'static str> {
-    match kind {
-        "error" => Some("1;31"),
-        "warning" => Some("1;33"),
+/// A word in its colour, where what it is written to has colours.
+pub fn painted(word: &str, to: &impl IsTerminal) -> String {
+    match colour(word).filter(|_| has_colours(to)) {
+        Some(colour) => format!("\x1b[{colour}m{word}\x1b[0m"),
+        None => word.to_owned(),
+    }
+}
+
+fn colour(word: &str) -> Option<&'static str> {
+    match word {
+        "error" | "-" => Some("1;31"),
+        "warning" | "~" => Some("1;33"),
         "hint" => Some("1;36"),
+        "+" => Some("1;32"),
         _ => None,
     }
 }
 
 /// On a terminal that has them, unless the user wants none (no-color.org).
-fn has_colours() -> bool {
+fn has_colours(to: &impl IsTerminal) -> bool {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-    std::io::stderr().is_terminal()
-        && set("NO_COLOR").is_none()
-        && set("TERM").is_some_and(|term| term != "dumb")
+    to.is_terminal() && set("NO_COLOR").is_none() && set("TERM").is_some_and(|term| term != "dumb")
 }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::failure::Failure;
-use super::{rewrite, survey};
-use crate::document::Change;
+use super::{rewrite, sections, survey};
+use crate::document::{Change, Section};
 
 /// Take the secret NAME out of FILE
 ///
@@ -22,8 +22,8 @@ pub struct Options {
     name: String,
 
     /// Section of the file, where several have the name
-    #[arg(long = "in", value_name = "SECTION")]
-    section: Option<String>,
+    #[arg(long = "in", value_name = "SECTION", value_parser = sections::parse)]
+    section: Option<Section>,
 }
 
 const EXAMPLE: &str = "\
@@ -39,7 +39,7 @@ pub fn run(options: Options) -> Result<(), Failure> {
     } = &options;
     survey::read(file)?; // an absent file is an error, not an empty one
     rewrite::change(file, |document| {
-        let entry = survey::named(&document, file, name, section.as_deref())?;
+        let entry = survey::named(&document, file, name, section.as_ref())?;
         let change = Change {
             section: entry.section().clone(),
             name: name.clone(),

@@ -1,5 +1,9 @@
 //! Sections as people name them with `--in`.
 
+use std::path::Path;
+
+use super::failure::Failure;
+use super::survey;
 use crate::document::{Document, Section};
 
 /// The section of this name.
@@ -19,16 +23,36 @@ pub fn parse(name: &str) -> Result<Section, &'static str> {
     }
 }
 
-/// Whether this is the section of that name.
-pub fn is_named(section: &Section, name: &str) -> bool {
-    parse(name).is_ok_and(|named| named == *section)
+/// The one that a secret stands in, if it is there.
+pub fn of(document: &Document, path: &Path, name: &str) -> Result<Option<Section>, Failure> {
+    match &document.named(name)[..] {
+        [] => Ok(None),
+        [entry] => Ok(Some(entry.section().clone())),
+        found => Err(survey::several(found, path)),
+    }
 }
 
 /// Where a new secret belongs.
-pub fn for_new(document: &Document) -> Section {
-    if document.has_sections() {
-        Section::Environ
+pub fn for_new(document: &Document, path: &Path, name: &str) -> Result<Section, Failure> {
+    if let Some(other) = document.text_under("secret-environ-file") {
+        // Not shown: if it is not meant as a path, it may be a value.
+        let is_path = other.ends_with(".yaml") || other.ends_with(".yml");
+        let other = if is_path { other } else { "…" };
+        return Err(Failure::Refused {
+            what: format!("add {name} to `{}`", path.display()),
+            reason: format!("its variables stand in `{other}`, so says `secret-environ-file`"),
+        });
+    }
+    if document.is_container_config() {
+        Ok(Section::Environ)
+    } else if document.is_sandbox_config() {
+        Ok(Section::Defaults(Some("environ".to_owned())))
+    } else if document.is_secrets_file() || document.is_empty() {
+        Ok(Section::Whole)
     } else {
-        Section::Whole
+        Err(Failure::NoSection {
+            name: name.to_owned(),
+            path: path.to_owned(),
+        })
     }
 }

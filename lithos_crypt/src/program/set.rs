@@ -48,7 +48,7 @@ pub struct Options {
     #[arg(long)]
     list_add: bool,
 
-    /// Section of the file [default: where NAME is, else `secret-environ`]
+    /// Section of the file [default: where NAME is, else that of variables]
     #[arg(long = "in", value_name = "SECTION", value_parser = sections::parse)]
     section: Option<Section>,
 }
@@ -60,15 +60,19 @@ Examples:
   lithos_crypt set config/web.yaml tls.key --in secret-files --data-file tls.key
   lithos_crypt set secrets.yaml API_KEY -k web1.pub -n shop < key.txt";
 
+/// In the place of a token, to see whether the file can be changed.
+const TRIAL: &str = "v2:trial:trial:trial:trial";
+
 /// Seals, then changes the file.
 pub fn run(options: Options) -> Result<(), Failure> {
     let Options { file, name, .. } = &options;
     let sealer = options.seal_to.sealer(file)?;
     // What cannot be changed is said before a value is typed in vain.
-    if file.exists() {
-        let surveyed = survey::read(file)?;
-        target(&surveyed.document, file, name, options.section.as_ref())?;
-    }
+    let surveyed = match file.exists() {
+        true => survey::read(file)?,
+        false => survey::parse(file.clone(), Vec::new())?,
+    };
+    put(surveyed.document, &options, &[TRIAL.to_owned()])?;
     let value = match options.generate {
         Some(length) => input::generated(length)?,
         None => input::value(None, options.data_file.clone(), options.exact)?,
@@ -76,19 +80,25 @@ pub fn run(options: Options) -> Result<(), Failure> {
     doubts::warn(&value, options.generate.is_none());
     let tokens = sealer.seal(&value)?;
     drop(value);
-    rewrite::change(file, |document| put(document, &options, &tokens))?;
+    let texts: Vec<_> = tokens.iter().map(Token::to_string).collect();
+    rewrite::change(file, |document| put(document, &options, &texts))?;
     print(name, &tokens, &sealer)
 }
 
-fn put(document: Document, options: &Options, tokens: &[Token]) -> Result<Document, Failure> {
+fn put(document: Document, options: &Options, tokens: &[String]) -> Result<Document, Failure> {
     let Options { file, name, .. } = options;
     let section = target(&document, file, name, options.section.as_ref())?;
-    let mut texts: Vec<String> = tokens.iter().map(Token::to_string).collect();
+    let mut texts = tokens.to_vec();
     if options.list_add {
         let entries = document.named(name);
-        let old = entries.iter().filter(|entry| *entry.section() == section);
-        let old = old.flat_map(|entry| entry.values());
-        texts.extend(old.filter_map(|value| value.text.map(str::to_owned)));
+        for old in entries.iter().filter(|entry| *entry.section() == section) {
+            let tokens: Result<Vec<Token>, _> = survey::tokens(old).into_iter().collect();
+            let tokens = tokens.map_err(|_| Failure::Refused {
+                what: format!("keep what stands under {name} of `{}`", file.display()),
+                reason: "not all of it are tokens".to_owned(),
+            })?;
+            texts.extend(tokens.iter().map(Token::to_string));
+        }
     }
     let change = Change {
         section,
@@ -113,7 +123,7 @@ fn target(
     }
     match survey::named(document, path, name, None) {
         Ok(entry) => Ok(entry.section().clone()),
-        Err(Failure::NoSecret { .. }) => Ok(sections::for_new(document)),
+        Err(Failure::NoSecret { .. }) => sections::for_new(document, path, name),
         Err(failure) => Err(failure),
     }
 }

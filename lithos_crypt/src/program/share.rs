@@ -160,7 +160,24 @@ impl Sheet {
         Ok(())
     }
 
+    /// Lists a key under a name, unless it is there already.
     fn add_key(&mut self, name: &str, key: &PublicKey) -> Result<(), Failure> {
+        let known = self.old.key(name).map(PublicKey::hash);
+        if known == Some(key.hash()) {
+            return Ok(());
+        }
+        let other = self.old.name_of(key.hash());
+        let taken = self.old.keys_named(name).is_ok();
+        if taken || other.is_some() {
+            let reason = match other {
+                Some(other) => format!("it is listed as {other} already"),
+                None => "the name is another key's or a group's".to_owned(),
+            };
+            return Err(Failure::Refused {
+                what: format!("list the key {} as {name}", key.hash()),
+                reason,
+            });
+        }
         let is_plain = |c: char| c.is_ascii_alphanumeric() || "@._-".contains(c);
         let comment = if key.comment().chars().all(is_plain) {
             key.comment()

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use super::failure::Failure;
+use super::progress::Progress;
 use super::recipients::FILE_NAME;
-use super::rewrite::read_bounded;
-use crate::document::{Document, Entry};
+use super::rewrite::{self, read_bounded};
+use crate::document::{Document, EditError, Entry, Section};
 use crate::{OpenError, Token};
 
 /// A file and what is in it.
@@ -17,6 +18,7 @@ pub struct Surveyed {
 
 /// Reads one file, which must be there.
 pub fn read(path: &Path) -> Result<Surveyed, Failure> {
+    rewrite::settle(path)?;
     let bytes = read_bounded(path).map_err(|cause| unreadable(path, cause))?;
     parse(path.to_owned(), bytes)
 }
@@ -26,25 +28,44 @@ pub fn read(path: &Path) -> Result<Surveyed, Failure> {
 pub fn read_all(paths: &[PathBuf]) -> Result<Vec<Surveyed>, Failure> {
     let files = find(paths)?;
     let mut found = Vec::with_capacity(files.len());
+    let mut progress = Progress::new("files", files.len());
     for (path, named) in files {
         let bytes = read_bounded(&path).map_err(|cause| unreadable(&path, cause))?;
         if named || may_hold_secrets(&bytes) {
             found.push(parse(path, bytes)?);
         }
+        progress.step();
     }
-    take_as_secrets(&mut found)?;
+    drop(progress);
+    take_as_secrets(&mut found, paths)?;
     Ok(found)
 }
 
 /// Takes the files that configs name as `secret-environ-file` for what they
-/// are, even if no token is in them. Those inside of an image are not ours.
-fn take_as_secrets(found: &mut Vec<Surveyed>) -> Result<(), Failure> {
+/// are, even if no token is in them. A config can name any file, so none is read
+/// that is outside of the directories in question.
+fn take_as_secrets(found: &mut Vec<Surveyed>, paths: &[PathBuf]) -> Result<(), Failure> {
+    let here = [PathBuf::from(".")];
+    let paths = if paths.is_empty() { &here[..] } else { paths };
+    let directories = paths.iter().filter_map(|path| {
+        let real = fs::canonicalize(path).ok()?;
+        if real.is_dir() {
+            Some(real)
+        } else {
+            Some(real.parent()?.to_owned())
+        }
+    });
+    let directories: Vec<_> = directories.collect();
+    let is_inside = |path: &PathBuf| {
+        let real = fs::canonicalize(path);
+        real.is_ok_and(|real| real.is_file() && directories.iter().any(|d| real.starts_with(d)))
+    };
     let named = found.iter().filter_map(|config| {
         let relative = config.document.text_under("secret-environ-file")?;
         let directory = config.path.parent().unwrap_or(Path::new(""));
         Some(directory.join(relative))
     });
-    let named: Vec<_> = named.filter(|path| path.is_file()).collect();
+    let named: Vec<_> = named.filter(is_inside).collect();
     for path in named {
         let known = found.iter().position(|file| file.path == path);
         let file = match known {
@@ -68,6 +89,7 @@ pub fn find(paths: &[PathBuf]) -> Result<Vec<(PathBuf, bool)>, Failure> {
         if metadata.is_dir() {
             walk(path, &mut found)?;
         } else {
+            rewrite::settle(path)?;
             found.push((path.clone(), true));
         }
     }
@@ -105,6 +127,7 @@ fn walk(directory: &Path, found: &mut Vec<(PathBuf, bool)>) -> Result<(), Failur
         }
         Ok(entries)
     };
+    rewrite::settle_directory(directory)?;
     let mut entries = list().map_err(|cause| unreadable(directory, cause))?;
     entries.sort_by(|(a, _), (b, _)| a.cmp(b));
     for (path, kind) in entries {
@@ -152,11 +175,11 @@ pub fn named<'a>(
     document: &'a Document,
     path: &Path,
     name: &str,
-    section: Option<&str>,
+    section: Option<&Section>,
 ) -> Result<Entry<'a>, Failure> {
     let mut found = document.named(name);
     if let Some(section) = section {
-        found.retain(|entry| super::sections::is_named(entry.section(), section));
+        found.retain(|entry| entry.section() == section);
     }
     match found.len() {
         0 => Err(Failure::NoSecret {
@@ -164,11 +187,20 @@ pub fn named<'a>(
             path: path.to_owned(),
         }),
         1 => Ok(found.remove(0)),
-        _ => Err(Failure::SeveralSections {
-            name: name.to_owned(),
-            path: path.to_owned(),
-        }),
+        _ => Err(several(&found, path)),
     }
+}
+
+/// That a name is there in several sections, or several times in one.
+pub fn several(found: &[Entry<'_>], path: &Path) -> Failure {
+    let (first, last) = (&found[0], &found[found.len() - 1]);
+    let (name, path) = (first.name().to_owned(), path.to_owned());
+    if first.section() != last.section() {
+        return Failure::SeveralSections { name, path };
+    }
+    let line = last.place().line;
+    let cause = EditError::Duplicate { name, line };
+    Failure::Edit { path, cause }
 }
 
 fn unreadable(path: &Path, cause: io::Error) -> Failure {

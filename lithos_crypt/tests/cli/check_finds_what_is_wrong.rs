@@ -128,6 +128,65 @@ fn a_secrets_file_without_a_single_token_is_known_by_its_config() {
 }
 
 #[test]
+fn a_section_that_hides_what_stands_in_it() {
+    let desk = Desk::new();
+    let token = seal("", b"x");
+    for (text, expected) in [
+        (
+            format!("secret-environ:\n  A: {token}\nsecret_environ:\n  B: hunter2\n"),
+            &["section", "plaintext"][..],
+        ),
+        (
+            "executable: /x\nsecret-environ: hunter2\n".to_owned(),
+            &["section"],
+        ),
+        (
+            "executable: /x\nsecret-files: [hunter2]\n".to_owned(),
+            &["section"],
+        ),
+        (
+            format!("x: &a {{ A: {token} }}\ndefault-secrets: *a\n"),
+            &["section"],
+        ),
+        ("secret-environ:\n".to_owned(), &[]),
+    ] {
+        desk.write("s.yaml", &text);
+        let run = desk.run(&["check", "--json"], b"");
+        assert_eq!(kinds(&run), expected, "{text}");
+        assert_eq!(run.code, i32::from(!expected.is_empty()));
+        assert!(!run.text().contains("hunter2"));
+    }
+}
+
+#[test]
+fn but_no_config_leads_to_files_elsewhere() {
+    let desk = Desk::new();
+    desk.write("private/x.yaml", "A: hunter2\n");
+    for named in [
+        "../../private/x.yaml",
+        &desk.text_path("private/x.yaml"),
+        "link.yaml",
+    ] {
+        desk.write(
+            "repo/config/web.yaml",
+            &format!("executable: /x\nsecret-environ-file: {named}\n"),
+        );
+        let link = desk.path("repo/config/link.yaml");
+        let _ = std::os::unix::fs::symlink(desk.path("private/x.yaml"), link);
+        let run = desk.run(&["ls", "repo"], b"").expect_code(0);
+        assert!(!run.text().contains("A "), "{named}: {}", run.text());
+        let run = desk
+            .run(&["check", "repo/config/web.yaml"], b"")
+            .expect_code(0);
+        assert!(
+            run.text().starts_with("0 secrets, 1 file"),
+            "{named}: {}",
+            run.text()
+        );
+    }
+}
+
+#[test]
 fn nothing_in_files_that_are_not_ours() {
     let desk = Desk::new();
     desk.write("other.yaml", "A: 1\n---\nB: 2\n");

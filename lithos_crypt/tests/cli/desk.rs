@@ -99,7 +99,12 @@ impl Desk {
 
     /// The names of all files here.
     pub fn names(&self) -> Vec<String> {
-        let entries = std::fs::read_dir(self.root()).unwrap();
+        self.names_in("")
+    }
+
+    /// The names of all files in a directory of it.
+    pub fn names_in(&self, directory: &str) -> Vec<String> {
+        let entries = std::fs::read_dir(self.path(directory)).unwrap();
         let name = |entry: std::io::Result<std::fs::DirEntry>| entry.unwrap().file_name();
         let mut names: Vec<_> = entries.map(|e| name(e).into_string().unwrap()).collect();
         names.sort();

@@ -57,8 +57,7 @@ fn wait_until(what: &str, is_so: impl Fn() -> bool) {
 fn only_what_was_changed_gets_a_new_token() {
     let desk = desk();
     let before = tokens(&desk.read("web.yaml"));
-    let script = "cp \"$1\" seen; stat -c %a \"$1\" > mode; stat -fc %T \"$1\" > kind\n\
-        echo \"$1\" > where\n\
+    let script = "cp \"$1\" seen\n\
         sed -i 's/value of a/mGv7Qk2xWz9LrTb4mGv7/; /^  B:/i \\  D: \"wP7mQk2xWz9LrTb4mGv7\"' \"$1\"";
     let run = edited(&desk, script, &with_alpha(&key("alpha"))).expect_code(0);
     assert_eq!(run.text(), "changed A\nadded D\n");
@@ -66,9 +65,6 @@ fn only_what_was_changed_gets_a_new_token() {
     assert!(seen.contains("A: \"value of a\"\n"), "{seen}");
     assert!(seen.contains("B: |\n    two\n    lines\n"), "{seen}");
     assert!(seen.contains("/c: <sealed "), "no text: {seen}");
-    assert_eq!(desk.read("mode"), "600\n");
-    assert_eq!(desk.read("kind"), "tmpfs\n");
-    assert!(!told(&desk, "where").parent().unwrap().exists());
     let after = tokens(&desk.read("web.yaml"));
     assert!(!after.contains(&before[0]), "A has another");
     assert!(after.contains(&before[1]) && after.contains(&before[2]));
@@ -78,6 +74,19 @@ fn only_what_was_changed_gets_a_new_token() {
     let value = desk.run(&get, b"").expect_code(0);
     assert_eq!(value.text(), "mGv7Qk2xWz9LrTb4mGv7");
     desk.get("alpha", "web.yaml", "D").expect_code(0);
+}
+
+#[test]
+fn an_edited_secret_lies_in_memory_for_its_owner_alone() {
+    let desk = desk();
+    let script = "stat -c '%a %U' \"$1\" \"${1%/*}\" > modes; stat -fc %T \"$1\" > kind\n\
+        id -un >> modes; echo \"$1\" > where";
+    edited(&desk, script, &with_alpha(&key("alpha")));
+    let modes = desk.read("modes");
+    let user = modes.lines().last().unwrap();
+    assert_eq!(modes, format!("600 {user}\n700 {user}\n{user}\n"));
+    assert_eq!(desk.read("kind"), "tmpfs\n");
+    assert!(!told(&desk, "where").parent().unwrap().exists());
 }
 
 #[test]

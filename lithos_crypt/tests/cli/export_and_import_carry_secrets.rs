@@ -121,3 +121,22 @@ fn into_a_file_whose_recipients_are_known_come_no_others() {
     let run = desk.run(&["import", "s.yaml"], format!("A: {alpha}\n").as_bytes());
     assert!(run.expect_code(1).stderr.contains("does not list it"));
 }
+
+#[test]
+fn into_a_config_that_has_no_secrets_yet() {
+    let desk = Desk::new();
+    desk.write(
+        "bundle.yaml",
+        &format!(
+            "secret-environ: {{ A: {} }}\n",
+            crate::support::seal("", b"x")
+        ),
+    );
+    desk.write("web.yaml", "# ours\nstart: /x\n");
+    desk.run(&["import", "web.yaml", "bundle.yaml"], b"")
+        .expect_code(0);
+    assert!(
+        desk.read("web.yaml")
+            .starts_with("# ours\nstart: /x\nsecret-environ:\n  A: v2:")
+    );
+}

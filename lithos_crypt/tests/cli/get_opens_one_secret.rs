@@ -17,7 +17,8 @@ fn refuses_another_key_another_namespace_and_another_name() {
     desk.set("s.yaml", "A", "hunter2");
     let run = desk.get("beta", "s.yaml", "A").expect_code(1);
     assert!(
-        run.stderr.contains("error: A of `s.yaml`: cannot open"),
+        run.stderr
+            .contains("error: cannot open A of `s.yaml`: the token "),
         "{}",
         run.stderr
     );

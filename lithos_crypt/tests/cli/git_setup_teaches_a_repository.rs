@@ -83,6 +83,21 @@ fn a_commit_with_a_plaintext_is_refused() {
 }
 
 #[test]
+fn also_in_a_file_that_only_a_config_calls_one_of_secrets() {
+    let Some(desk) = set_up() else { return };
+    desk.write(
+        "shop/config/web.yaml",
+        "executable: /x\nsecret_environ_file: ../env/vars.yaml\n",
+    );
+    commit(&desk, "a config");
+    desk.write("shop/env/vars.yaml", "A: hunter2\n");
+    desk.call("git", &["add", "-A"]);
+    let run = desk.run(&["check", "--staged"], b"").expect_code(1);
+    let found = "shop/env/vars.yaml:1:4: error: A: a plaintext stands where a token belongs";
+    assert!(run.text().starts_with(found), "{}", run.text());
+}
+
+#[test]
 fn two_users_changes_to_different_secrets_merge() {
     let Some(desk) = set_up() else { return };
     let bob = clone(&desk);
@@ -114,6 +129,23 @@ fn two_users_changes_to_different_secrets_merge() {
         text.starts_with("# the shop\n") && text.ends_with("tail: 2\n"),
         "{text}"
     );
+}
+
+#[test]
+fn a_file_that_both_made_merges_and_stays_in_lines() {
+    let Some(desk) = set_up() else { return };
+    let bob = clone(&desk);
+    desk.set("new.yaml", "A", "Qk2xWz9LrTb4mGv7");
+    commit(&desk, "Ada makes it");
+    bob.set("new.yaml", "B", "Wz9LrTb4mGv7Qk2x");
+    commit(&bob, "Bob makes it");
+    let (content, said) = pull(&desk, &bob);
+    assert!(content, "{said}");
+    for name in ["A", "B"] {
+        desk.get("beta", "new.yaml", name).expect_code(0);
+    }
+    let text = desk.read("new.yaml");
+    assert!(!text.contains('{') && text.lines().count() > 2, "{text}");
 }
 
 #[test]
@@ -185,6 +217,9 @@ fn once_more_changes_nothing_and_a_foreign_hook_is_kept() {
         run.stderr
     );
     assert_eq!(desk.read(".git/hooks/pre-commit"), "#!/bin/sh\n# mine\n");
+    std::fs::write(desk.path(".git/hooks/pre-commit"), b"#!/bin/sh\n# \xff\n").unwrap();
+    let run = desk.run(&["git-setup"], b"").expect_code(1);
+    assert!(run.stderr.contains("cannot read file"), "{}", run.stderr);
     let run = Desk::new().run(&["git-setup"], b"").expect_code(1);
     assert!(
         run.stderr.contains("not a git repository"),

@@ -57,6 +57,30 @@ fn a_new_key_is_listed_under_its_name() {
         .run(&["get", "-i", "web3", "t.yaml", "B"], b"")
         .expect_code(0);
     assert_eq!(run.text(), "mGv7Qk2xWz9LrTb5");
+    let before = (desk.read("lithos-keys.yaml"), desk.read("t.yaml"));
+    desk.run(&grant, b"").expect_code(0);
+    let after = (desk.read("lithos-keys.yaml"), desk.read("t.yaml"));
+    assert!(before == after, "a second time changes nothing");
+}
+
+#[test]
+fn what_a_merge_left_sealed_to_too_few_is_sealed_to_all() {
+    let desk = desk();
+    let before = desk.read("t.yaml");
+    let alpha = key("alpha");
+    desk.run(&["grant", "-i", &alpha, "gamma", "s.yaml"], b"")
+        .expect_code(0);
+    desk.write("t.yaml", &before);
+    let run = desk.run(&["check"], b"").expect_code(1);
+    assert!(
+        run.text().contains("B: it is not sealed to gamma"),
+        "{}",
+        run.text()
+    );
+    desk.run(&["rekey", "-i", &alpha, "--keep-old"], b"")
+        .expect_code(0);
+    desk.run(&["check"], b"").expect_code(0);
+    desk.get("gamma", "t.yaml", "B").expect_code(0);
 }
 
 #[test]

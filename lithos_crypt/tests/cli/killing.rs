@@ -1,7 +1,7 @@
 //! Killing the program at its system calls, one after the other.
 
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use crate::desk::Desk;
 use crate::support::PROGRAM;
@@ -45,15 +45,7 @@ pub fn at_each_call(
 }
 
 fn is_killed(desk: &Desk, arguments: &[&str], call: &str, count: usize) -> bool {
-    let mut command = Command::new("strace");
-    command
-        .args(["-qq", "-o", "/dev/null", "-e", &format!("trace={call}")])
-        .args(["-e", &format!("inject={call}:signal=KILL:when={count}")])
-        .arg(PROGRAM)
-        .args(arguments)
-        .current_dir(desk.root())
-        .stdin(Stdio::null());
-    let output = command.output().unwrap();
+    let output = inject(desk, arguments, call, &format!("signal=KILL:when={count}"));
     let is_killed = output.status.signal() == Some(9);
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(
@@ -61,4 +53,17 @@ fn is_killed(desk: &Desk, arguments: &[&str], call: &str, count: usize) -> bool 
         "{call} {count}: {said}"
     );
     is_killed
+}
+
+/// Runs the program with something happening at a system call, in strace's words.
+pub fn inject(desk: &Desk, arguments: &[&str], call: &str, what: &str) -> Output {
+    let mut command = Command::new("strace");
+    command
+        .args(["-qq", "-o", "/dev/null", "-e", &format!("trace={call}")])
+        .args(["-e", &format!("inject={call}:{what}")])
+        .arg(PROGRAM)
+        .args(arguments)
+        .current_dir(desk.root())
+        .stdin(Stdio::null());
+    command.output().unwrap()
 }

@@ -6,9 +6,11 @@ mod repository;
 #[path = "../ssh_keygen/mod.rs"]
 mod ssh_keygen;
 mod support;
+mod transcript;
 #[path = "../vector_file/mod.rs"]
 mod vector_file;
 
+mod a_kill_leaves_all_files_or_none;
 mod a_kill_leaves_the_old_file_or_the_new;
 mod check_finds_what_is_wrong;
 mod check_key_compares_the_hashes;
@@ -25,6 +27,7 @@ mod encrypt_reads_a_file_exactly;
 mod encrypt_refuses_wrong_keys;
 mod encrypt_seals_to_several_keys;
 mod encrypt_warns_of_doubtful_values;
+mod every_option_can_fail;
 mod every_program_has_help_and_version;
 mod every_vector_gives_its_outcome;
 mod exec_gives_a_program_its_secrets;
@@ -36,14 +39,17 @@ mod git_setup_teaches_a_repository;
 mod grant_and_revoke_change_what_follows;
 mod history_and_rollback_go_through_git;
 mod keygen_makes_a_pair;
+mod libsodium_agrees;
 mod ls_and_inspect_show_no_value;
 mod memory_is_kept_private;
 mod merge_leaves_to_git_what_is_not_ours;
+mod no_value_is_written_or_passed_on;
 mod recipients_file_says_whom_to_seal_to;
 mod rekey_changes_all_files_or_none;
 mod rm_takes_a_secret_out;
 mod set_puts_a_token_into_a_file;
 mod set_refuses_what_it_cannot_do_whole;
+mod the_docs_show_what_happens;
 mod two_who_set_at_once_lose_nothing;
 mod usage_errors_show_no_value;
 mod verify_opens_what_check_cannot;

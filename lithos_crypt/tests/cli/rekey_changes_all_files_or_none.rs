@@ -139,3 +139,26 @@ fn wrong_keys_and_options() {
         run.stderr
     );
 }
+
+#[test]
+fn in_more_directories_than_files_may_be_open() {
+    let desk = Desk::new();
+    let text = format!("A: {}\n", seal("", b"x"));
+    for number in 0..200 {
+        desk.write(&format!("d{number}/s.yaml"), &text);
+    }
+    let script = "ulimit -Sn 100; exec \"$0\" rekey -i \"$1\" -k \"$2\"";
+    let mut shell = std::process::Command::new("sh");
+    shell.args([
+        "-c",
+        script,
+        crate::support::PROGRAM,
+        &key("alpha"),
+        &key("beta.pub"),
+    ]);
+    crate::support::feed(shell.current_dir(desk.root()), b"").expect_code(0);
+    for number in [0, 199] {
+        desk.get("beta", &format!("d{number}/s.yaml"), "A")
+            .expect_code(0);
+    }
+}

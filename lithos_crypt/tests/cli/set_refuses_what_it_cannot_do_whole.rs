@@ -1,5 +1,5 @@
 use crate::desk::Desk;
-use crate::support::key;
+use crate::support::{key, seal};
 
 #[track_caller]
 fn refused(desk: &Desk, arguments: &[&str], reason: &str) {
@@ -16,10 +16,14 @@ fn and_leaves_the_file_untouched() {
     for (text, reason) in [
         ("A: &x v2:a:b:c:d\nB: *x\n", "anchor"),
         ("A: |\n  v2:a:b:c:d\n", "not written in one line"),
-        ("A: v2:a:b:c:d\nA: v2:a:b:c:d\n", "several sections"),
+        (
+            "A: v2:a:b:c:d\nA: v2:a:b:c:d\n",
+            "line 2: A is there more than once",
+        ),
         ("A: v2:a:b:c:d\n---\nB: 1\n", "more than one document"),
         ("A: [hunter2\n", "not well-formed"),
-        ("- hunter2\n", "laid out"),
+        ("- hunter2\n", "cannot tell where A belongs"),
+        ("secret-environ: [hunter2]\n", "laid out"),
         (
             "secret-environ: {A: v2:x}\nsecret-files: {A: v2:x}\n",
             "--in SECTION",
@@ -64,4 +68,67 @@ fn wrong_options() {
         let run = desk.run(&all, b"").expect_code(2);
         assert!(!run.stderr.contains("hunter2"), "{}", run.stderr);
     }
+}
+
+#[test]
+fn before_a_value_is_typed_in_vain() {
+    let desk = Desk::new();
+    let anchored = format!("secret-environ:\n  A: &a {}\nx: *a\n", seal("", b"x"));
+    desk.write("anchored.yaml", &anchored);
+    for (file, name) in [("new.yaml", "A B"), ("anchored.yaml", "A")] {
+        let arguments = ["set", file, name, "-k", &key("alpha.pub")];
+        let run = desk.run(&arguments, b"hunter2").expect_code(1);
+        // The value would be warned of as soon as it is known.
+        assert!(
+            run.stderr.starts_with("error: cannot change `"),
+            "{}",
+            run.stderr
+        );
+    }
+    assert_eq!(desk.names(), ["anchored.yaml"]);
+    assert_eq!(desk.read("anchored.yaml"), anchored);
+}
+
+#[test]
+fn nor_puts_it_where_it_does_not_belong() {
+    let desk = Desk::new();
+    let token = seal("", b"x");
+    let set = |file: &str, name: &str, more: &[&str]| {
+        let arguments = [
+            "set",
+            file,
+            name,
+            "-k",
+            &key("alpha.pub"),
+            "--generate",
+            "24",
+        ];
+        desk.run(&[&arguments[..], more].concat(), b"")
+    };
+    desk.write(
+        "elsewhere.yaml",
+        "executable: /x\nsecret-environ-file: vars.yaml\n",
+    );
+    let run = set("elsewhere.yaml", "A", &[]).expect_code(1);
+    assert!(
+        run.stderr.contains("its variables stand in `vars.yaml`"),
+        "{}",
+        run.stderr
+    );
+    set("elsewhere.yaml", "f", &["--in", "secret-files"]).expect_code(0);
+    desk.write("unknown.yaml", "allow-users: {}\n");
+    let run = set("unknown.yaml", "A", &[]).expect_code(1);
+    assert!(
+        run.stderr.contains("hint: name the section"),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(desk.read("unknown.yaml"), "allow-users: {}\n");
+    // A sandbox config's variables.
+    desk.write(
+        "sandbox.yaml",
+        &format!("default-secrets:\n  files: {{ f: {token} }}\n"),
+    );
+    set("sandbox.yaml", "A", &[]).expect_code(0);
+    assert!(desk.read("sandbox.yaml").contains("  environ:\n    A: v2:"));
 }

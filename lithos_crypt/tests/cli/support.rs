@@ -110,7 +110,13 @@ impl Terminal {
     /// The same with these variables.
     pub fn start_with(arguments: &[&str], variables: &[(&str, &str)]) -> Terminal {
         let line = format!("{PROGRAM} {}", arguments.join(" "));
-        let mut child = Command::new("script")
+        Terminal::open(&line, |command| command.envs(variables.iter().copied()))
+    }
+
+    /// Runs a line of a shell there.
+    pub fn open(line: &str, prepare: impl FnOnce(&mut Command) -> &mut Command) -> Terminal {
+        let mut command = Command::new("script");
+        command
             .args([
                 "--quiet",
                 "--flush",
@@ -118,14 +124,12 @@ impl Terminal {
                 "--echo",
                 "always",
                 "--command",
-                &line,
+                line,
             ])
             .arg("/dev/null")
-            .envs(variables.iter().copied())
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+            .stdout(Stdio::piped());
+        let mut child = prepare(&mut command).spawn().unwrap();
         let keyboard = child.stdin.take().unwrap();
         Terminal {
             child,

@@ -9,7 +9,7 @@ use super::{Choice, Container, ContainerKind, HostsFile, ResolvConf, TcpPort, Va
 use crate::config::reader::{Value, unknown};
 use crate::config::secret::{self, SecretFiles, SecretMap, SecretTemplates, variable_name};
 use crate::config::values::{
-    absolute, absolute_file, address, boolean, cores, duration, id, id_maps, integer, list,
+    absolute, absolute_file, address, boolean, cores, duration, few, id, id_maps, integer, list,
     mapping, path, small, text, texts, word,
 };
 
@@ -37,11 +37,11 @@ pub(super) fn container(root: &Value<'_>) -> Option<Container> {
         environ: map.or("environ", BTreeMap::new(), environ),
         secret_environ: map.or("secret-environ", SecretMap::default(), secret::variables),
         secret_environ_file: map.optional("secret-environ-file", path),
-        secret_files: map.or("secret-files", SecretFiles::new(), secret::files),
+        secret_files: map.or("secret-files", SecretFiles::new(), few(secret::files)),
         secret_templates: map.or(
             "secret-templates",
             SecretTemplates::new(),
-            secret::templates,
+            few(secret::templates),
         ),
         no_default_secrets: map.or("no-default-secrets", false, boolean),
         workdir: map.or("workdir", "/".into(), absolute),
@@ -49,7 +49,7 @@ pub(super) fn container(root: &Value<'_>) -> Option<Container> {
         group_id: map.optional("group-id", id),
         uid_map: map.or("uid-map", Vec::new(), id_maps),
         gid_map: map.or("gid-map", Vec::new(), id_maps),
-        volumes: map.or("volumes", BTreeMap::new(), volumes),
+        volumes: map.or("volumes", BTreeMap::new(), few(volumes)),
         memory_limit: map.optional("memory-limit", integer(1, u64::MAX)),
         memory_high: map.optional("memory-high", integer(1, u64::MAX)),
         cpu_limit: map.optional("cpu-limit", cores),
@@ -69,8 +69,8 @@ pub(super) fn container(root: &Value<'_>) -> Option<Container> {
         stdout_stderr_file: map.optional("stdout-stderr-file", absolute_file),
         resolv_conf: map.or("resolv-conf", ResolvConf::default(), resolv_conf),
         hosts_file: map.or("hosts-file", HostsFile::default(), hosts_file),
-        tcp_ports: map.or("tcp-ports", BTreeMap::new(), tcp_ports),
-        variables: map.or("variables", BTreeMap::new(), variables),
+        tcp_ports: map.or("tcp-ports", BTreeMap::new(), few(tcp_ports)),
+        variables: map.or("variables", BTreeMap::new(), few(variables)),
     };
     map.get("metadata");
     refuse_contradictions(&container, |key| map.find(key));

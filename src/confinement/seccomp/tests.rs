@@ -290,10 +290,18 @@ fn the_upper_half_of_a_32_bit_argument_changes_nothing() {
                 "{family}"
             );
         }
-        for protocol in [256, 262] {
+        for protocol in [33, 115, 132, 256, 262] {
             assert_eq!(with("socket", 2, protocol), errno(libc::EPROTONOSUPPORT));
         }
-        assert_eq!(with("socket", 2, 6), ALLOWED);
+        for protocol in [0, 1, 6, 17, 58, 136] {
+            assert_eq!(with("socket", 2, protocol), ALLOWED, "{protocol}");
+        }
+        for flags in [0, 0o4000, 0o200_0000, 0o200_4000] {
+            assert_eq!(with("socket", 1, 6 | flags), errno(libc::ESOCKTNOSUPPORT));
+            for kind in [1, 2, 3, 5] {
+                assert_eq!(with("socket", 1, kind | flags), ALLOWED, "{kind}");
+            }
+        }
     }
 }
 
@@ -363,7 +371,7 @@ fn without_the_filter_other_answers_come() {
 #[test]
 fn the_kernel_checks_arguments() {
     let user = libc::CLONE_NEWUSER as u64;
-    let attempts: [(&str, &[u64], i32); 12] = [
+    let attempts: [(&str, &[u64], i32); 14] = [
         ("clone", &[user | libc::SIGCHLD as u64], libc::EPERM),
         ("unshare", &[user], libc::EPERM),
         ("unshare", &[0x80], libc::EPERM),
@@ -375,6 +383,12 @@ fn the_kernel_checks_arguments() {
         ("personality", &[0xffff_ffff], 0),
         ("socket", &[40, 1, 0], libc::EAFNOSUPPORT),
         ("socket", &[2, 1, 262], libc::EPROTONOSUPPORT),
+        ("socket", &[2, 5, 132], libc::EPROTONOSUPPORT),
+        (
+            "socket",
+            &[2, 0xffff_ffff_0000_0006, 0],
+            libc::ESOCKTNOSUPPORT,
+        ),
         ("socket", &[2, 1, 6], 0),
     ];
     for (name, given, answer) in attempts {

@@ -30,6 +30,9 @@ const LINKS: &[(&str, &str)] = &[
     ("stderr", "/proc/self/fd/2"),
 ];
 
+/// How many terminals one container can have: all of them share the machine's 4096.
+const TERMINALS: &str = "256";
+
 /// The group that terminals belong to by convention.
 const TTY_GROUP: u32 = 5;
 
@@ -76,7 +79,7 @@ fn populate(dev: &OwnedFd) -> io::Result<()> {
 fn mount_own_parts(site: &Site<'_>, dev: &OwnedFd, target: &Path) -> Result<(), Failure> {
     let pts = new_devpts(&site.plan.ids).cannot("make", "a devpts")?;
     mount_part(dev, "pts", &pts, target)?;
-    let options = &[("size", "64m"), ("mode", "1777")];
+    let options = &[("size", "64m"), ("nr_inodes", "16k"), ("mode", "1777")];
     let shm = mount::new_filesystem("tmpfs", options, NOSUID | NODEV | NOEXEC)
         .cannot("make", "a tmpfs for shared memory")?;
     mount_part(dev, "shm", &shm, target)
@@ -99,7 +102,7 @@ fn new_devpts(ids: &Ids) -> io::Result<OwnedFd> {
         let offset = TTY_GROUP.checked_sub(map.inside)?;
         (offset < map.count).then(|| (map.outside + offset).to_string())
     });
-    let mut options = vec![("ptmxmode", "0666"), ("mode", "0620")];
+    let mut options = vec![("ptmxmode", "0666"), ("mode", "0620"), ("max", TERMINALS)];
     // Where that group is not mapped, terminals get their user's own group.
     if let Some(tty) = &tty {
         options.push(("gid", tty));

@@ -43,11 +43,24 @@ fn of_host(site: &Site<'_>) -> Attributes {
 }
 
 pub fn mount_tmpfs(site: &Site<'_>, target: &Path, size: u64, mode: u32) -> Result<(), Failure> {
-    let (size, mode) = (size.to_string(), format!("{mode:04o}"));
-    let options = [("size", size.as_str()), ("mode", mode.as_str())];
+    let (inodes, size) = (inodes(size).to_string(), size.to_string());
+    let mode = format!("{mode:04o}");
+    let options = [
+        ("size", size.as_str()),
+        ("nr_inodes", inodes.as_str()),
+        ("mode", mode.as_str()),
+    ];
     let tmpfs = mount::new_filesystem("tmpfs", &options, NOSUID | NODEV)
         .cannot("make a tmpfs for", target.display())?;
     site.attach(&tmpfs, target, Shape::Directory)
+}
+
+/// As many files as the pages of a tmpfs are: each takes memory of the kernel's besides
+/// its size, and without a bound half of the machine's could be taken by empty ones.
+fn inodes(size: u64) -> u64 {
+    const PAGE: u64 = 4096;
+    const LEAST: u64 = 1024;
+    LEAST.max(size / PAGE)
 }
 
 pub fn mount_statedir(

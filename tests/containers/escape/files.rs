@@ -7,6 +7,8 @@ use super::Without::{Loose, Ordinary, Other, Root};
 use nix::errno::Errno::{EACCES, ENOSPC, EPERM, EROFS, ETXTBSY};
 
 const HIDDEN: Fails = Fails::all(Gets("nothing"));
+/// Hidden from whoever may be root of the host, and by its mode from the others.
+const OF_ROOT: Fails = Fails::each(Errno(&[EACCES]), Errno(&[EACCES]), Gets("nothing"));
 /// Root's on the host, so only he is kept out by what is mounted; everybody else
 /// by the file's mode.
 const READONLY: Fails = Fails::each(Errno(&[EACCES]), Errno(&[EACCES]), Errno(&[EROFS]));
@@ -40,6 +42,14 @@ super::attempts! {
     keys_of_others_are_not_listed: "some-of:/proc/keys", HIDDEN, Root(Gets("something"));
 
     timers_are_not_listed: "some-of:/proc/timer_list", HIDDEN, Root(Gets("something"));
+
+    /// What a page of the machine's memory is, for who looks for a victim's. User zero
+    /// has the file's owner.
+    the_machines_pages_are_not_looked_through: "some-of:/proc/kpageflags", OF_ROOT,
+        Root(Gets("something"));
+
+    the_kernels_memory_is_not_looked_through: "some-of:/proc/slabinfo", OF_ROOT,
+        Root(Gets("something"));
 
     the_firmware_is_not_seen: "entries:/sys/firmware", HIDDEN, Root(Gets("something"));
 
@@ -102,4 +112,15 @@ super::attempts! {
     the_number_of_files_of_the_statedir_is_bounded: "files-until-full:/state",
         Fails::all(Errno(&[ENOSPC])),
         Other(Place::Ordinary, "files-until-full:{volume}", Gets("never full"));
+
+    the_number_of_files_of_a_tmpfs_is_bounded: "files-until-full:/tmp",
+        Fails::all(Errno(&[ENOSPC])),
+        Other(Place::Ordinary, "files-until-full:{volume}", Gets("never full"));
+
+    the_number_of_files_in_shared_memory_is_bounded: "files-until-full:/dev/shm",
+        Fails::all(Errno(&[ENOSPC])),
+        Other(Place::Ordinary, "files-until-full:{volume}", Gets("never full"));
+
+    /// All containers share the machine's.
+    the_number_of_terminals_is_bounded: "terminals:300", Fails::all(Errno(&[ENOSPC])), Root(Done);
 }

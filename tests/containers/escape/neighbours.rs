@@ -6,6 +6,7 @@ use std::io::{IoSlice, Read};
 use std::mem::MaybeUninit;
 use std::net::TcpStream;
 use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
@@ -283,4 +284,26 @@ fn a_shared_socket_that_somebody_shut_down_is_bound_anew() {
     );
     kill(Pid::from_raw(tree.process("shop/web.0")), Signal::SIGKILL).unwrap();
     tree.wait("an answer on a new socket", answers);
+}
+
+/// User 0 owns the log that he writes to, and can make a set-user-id program of it; but
+/// no accomplice outside gets there.
+#[test]
+fn a_log_made_a_program_of_roots_is_out_of_reach() {
+    let Some(ground) = Ground::new() else { return };
+    let deed = "do=set-id-of-output";
+    ground.sandbox("allow-users: [0]\ndefault-user: 0\ndefault-group: 0");
+    ground.container(&format!("arguments: ['{deed}', sleep]"));
+    let tree = ground.start();
+    assert_eq!(tree.result("shop/web.0", deed), json!({ "done": "done" }));
+    let log = ground.path("log/stdio/shop.log");
+    let mode = std::fs::metadata(&log).unwrap().permissions().mode();
+    // What the probe writes after it takes the set-user-id bit away again.
+    assert_eq!(mode & 0o777, 0o777);
+    let reach = format!("open-to-write:{}", log.display());
+    assert_eq!(ordinary(&ground, &reach), json!({ "errno": "EACCES" }));
+    // The opposite: where its directory is open to everybody.
+    let open = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(ground.path("log/stdio"), open).unwrap();
+    assert_eq!(ordinary(&ground, &reach), json!({ "done": "done" }));
 }

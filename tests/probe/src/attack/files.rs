@@ -23,6 +23,11 @@ pub fn perform(verb: &str, object: &str) -> Outcome {
         "remove" => done(fs::remove_file(object)),
         "copy-and-execute" => copy_and_execute(object),
         "files-until-full" => files_until_full(object),
+        "set-id-of-output" => done(rustix::fs::fchmod(
+            std::io::stdout(),
+            Mode::from_raw_mode(0o4777),
+        )),
+        "terminals" => terminals(object),
         "descriptors" => descriptors(),
         "overwrite" => overwrite(object),
         "touch" => touch(object),
@@ -104,6 +109,17 @@ fn files_until_full(directory: &str) -> io::Result<Value> {
         File::create(format!("{directory}/{number}"))?;
     }
     text("never full")
+}
+
+/// So many at a time.
+fn terminals(object: &str) -> io::Result<Value> {
+    let mut all = Vec::new();
+    for _ in 0..super::number(object)? {
+        let mut options = OpenOptions::new();
+        let terminal = options.read(true).write(true);
+        all.push(terminal.custom_flags(libc::O_NOCTTY).open("/dev/ptmx")?);
+    }
+    text("opened")
 }
 
 /// Whatever is open that is neither the null device nor a log or a pipe as

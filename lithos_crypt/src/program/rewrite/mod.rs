@@ -2,24 +2,31 @@
 //!
 //! Whoever changes files holds a lock on their directories, so of two of us one
 //! waits. Editors know nothing of the lock: the file is compared with what was
-//! read just before it is replaced. What is written is sealed already.
+//! read just before it is replaced. What is written is sealed already. How
+//! several files change as one, see `journal`.
 
-use std::collections::BTreeMap;
+mod create;
+mod journal;
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::os::fd::AsRawFd;
+use std::mem;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::OFlags;
 
 use super::failure::Failure;
 use crate::document::{Document, MAX_BYTES};
+pub use create::create;
+use journal::{Journal, Locks, Step};
 
 /// Files that are being changed, all of them or none.
 pub struct Batch {
     /// Held until all is done.
-    _locks: BTreeMap<PathBuf, File>,
+    _locks: Locks,
     files: Vec<Original>,
 }
 
@@ -38,27 +45,26 @@ impl Batch {
     /// Locks these files' directories and reads them. A file that is not there
     /// reads as empty.
     pub fn lock(paths: &[PathBuf]) -> Result<Batch, Failure> {
-        let mut locks = BTreeMap::new();
         let mut places = Vec::new();
         for named in paths {
             let path = real_path(named).map_err(|cause| unreadable(named, cause))?;
-            let directory = path.parent().unwrap_or(Path::new("/")).to_owned();
             places.push((named.clone(), path));
-            locks.insert(directory, named);
         }
-        let lock = |(directory, named): (PathBuf, &PathBuf)| {
-            let open = File::open(&directory).and_then(|file| {
-                flock(&file, FlockOperation::LockExclusive)?;
-                Ok(file)
-            });
-            let open = open.map_err(|cause| unreadable(named, cause))?;
-            Ok((directory, open))
+        let directories = places.iter().map(|(_, path)| directory_of(path).to_owned());
+        let directories: BTreeSet<_> = directories.collect();
+        let locks = loop {
+            for directory in &directories {
+                journal::settle(directory)?;
+            }
+            let locks = journal::lock(directories.iter().cloned())?;
+            // One of us can have been killed in between.
+            if !directories
+                .iter()
+                .any(|directory| journal::is_open(directory))
+            {
+                break locks;
+            }
         };
-        // In the order of their names, so that two of us never wait for each other.
-        let locks = locks
-            .into_iter()
-            .map(lock)
-            .collect::<Result<_, Failure>>()?;
         let mut files = Vec::new();
         for (named, path) in places {
             files.push(Original::read(named, path)?);
@@ -79,38 +85,64 @@ impl Batch {
         self.files.iter().map(parse).collect()
     }
 
-    /// Writes the files whose text is another one now.
+    /// Writes the files whose text is another one now. A change of several is
+    /// noted down first, so that a kill does not leave half of it.
     pub fn write(self, texts: &[&str]) -> Result<(), Failure> {
         let changed = self.files.iter().zip(texts);
-        let changed: Vec<_> = changed
-            .filter(|(old, new)| old.bytes != new.as_bytes())
-            .collect();
-        let prepared = changed
-            .iter()
-            .map(|(old, new)| old.prepare(new.as_bytes()))
-            .collect::<Result<Vec<_>, _>>()?;
+        let changed = changed.filter(|(old, new)| old.bytes != new.as_bytes());
+        let changed: Vec<(&Original, &[u8])> =
+            changed.map(|(old, new)| (old, new.as_bytes())).collect();
+        let steps: Vec<_> = changed.iter().map(|(old, new)| old.step(new)).collect();
+        let journal = match &steps[..] {
+            [_, _, ..] => Some(Journal::begin(&steps)?),
+            _ => None,
+        };
+        let prepared = changed.iter().map(|(old, new)| old.prepare(new));
+        let prepared: Vec<_> = prepared.collect::<Result<_, _>>()?;
         for (original, _) in &changed {
             original.compare()?;
         }
-        for (done, replacement) in prepared.into_iter().enumerate() {
+        if journal.is_some() {
+            journal::sync(&steps)?;
+        }
+        for (index, replacement) in prepared.iter().enumerate() {
             if let Err(cause) = replacement.put_in_place() {
-                for (original, _) in &changed[..done] {
-                    // Back to what it was; if even that fails, its own failure is said.
-                    original
-                        .prepare(&original.bytes)?
-                        .put_in_place()
-                        .map_err(|cause| Failure::WriteFile {
-                            path: original.named.clone(),
-                            cause,
-                        })?;
+                let undone = put_back(&changed[..index]);
+                if undone.is_err() {
+                    // Whoever comes next has what it takes to go on.
+                    prepared.into_iter().for_each(mem::forget);
+                    journal.into_iter().for_each(Journal::leave);
                 }
-                let path = changed[done].0.named.clone();
+                undone?;
+                let path = changed[index].0.named.clone();
                 return Err(Failure::WriteFile { path, cause });
             }
         }
-        Ok(())
+        journal::sync(&steps)
     }
 }
+
+/// Makes files what they were.
+fn put_back(changed: &[(&Original, &[u8])]) -> Result<(), Failure> {
+    for (original, _) in changed {
+        let replacement = original.prepare(&original.bytes)?;
+        let restored = replacement.put_in_place();
+        restored.map_err(|cause| original.unwritable(cause))?;
+    }
+    Ok(())
+}
+
+/// Brings to its end what a killed one of us has begun where this file is;
+/// whether there was anything.
+pub fn settle(path: &Path) -> Result<bool, Failure> {
+    match real_path(path) {
+        Ok(path) => journal::settle(directory_of(&path)),
+        Err(_) => Ok(false), // then nothing can be read there either
+    }
+}
+
+/// The same for this directory itself.
+pub use journal::settle as settle_directory;
 
 /// Changes one file; the lock is held meanwhile.
 pub fn change(
@@ -123,19 +155,43 @@ pub fn change(
     batch.write(&[edited.text()])
 }
 
+/// Replaces a file of any kind, or makes it; with this mode, if one is given.
+pub fn replace(path: &Path, mode: Option<u32>, bytes: &[u8]) -> Result<(), Failure> {
+    let real = real_path(path).map_err(|cause| unreadable(path, cause))?;
+    let original = Original::read(path.to_owned(), real)?;
+    let replacement = original.prepare(bytes)?;
+    let permissions = mode.map(fs::Permissions::from_mode);
+    let replaced = permissions
+        .map_or(Ok(()), |mode| {
+            fs::set_permissions(&replacement.beside, mode)
+        })
+        .and_then(|()| replacement.put_in_place())
+        .and_then(|()| sync_directory(directory_of(&original.path)));
+    replaced.map_err(|cause| original.unwritable(cause))
+}
+
 /// Reads a regular file, and no more of it than a config may have.
 pub fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
-    // A FIFO without a writer must not keep us waiting.
-    let file = File::options()
-        .read(true)
-        .custom_flags(rustix::fs::OFlags::NONBLOCK.bits() as i32)
-        .open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("not a regular file"));
-    }
     let mut bytes = Vec::new();
-    file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    open_regular(path, OFlags::empty())?
+        .take(MAX_BYTES as u64 + 1)
+        .read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+fn open_regular(path: &Path, flags: OFlags) -> io::Result<File> {
+    // A FIFO without a writer must not keep us waiting.
+    let flags = flags | OFlags::NONBLOCK;
+    let mut options = File::options();
+    let file = options
+        .read(true)
+        .custom_flags(flags.bits() as i32)
+        .open(path)?;
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(io::Error::other("not a regular file"))
+    }
 }
 
 impl Original {
@@ -153,16 +209,15 @@ impl Original {
         })
     }
 
+    /// What this change does to it.
+    fn step(&self, new: &[u8]) -> Step {
+        let old = self.metadata.as_ref().map(|_| &self.bytes[..]);
+        Step::new(&self.path, old, new)
+    }
+
     /// Writes the new content beside the file, with its owner and mode.
     fn prepare(&self, bytes: &[u8]) -> Result<Replacement<'_>, Failure> {
-        let failed = |cause| Failure::WriteFile {
-            path: self.named.clone(),
-            cause,
-        };
-        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
-        let beside = self
-            .path
-            .with_file_name(format!(".{name}.lithos_crypt-new"));
+        let beside = sibling(&self.path);
         // Left by one of us who was killed: nobody else makes it, we hold the lock.
         let _ = fs::remove_file(&beside);
         let mut options = File::options();
@@ -171,13 +226,21 @@ impl Original {
             .create_new(true)
             .mode(0o600)
             .open(&beside);
-        let mut file = file.map_err(failed)?;
+        let mut file = file.map_err(|cause| self.unwritable(cause))?;
         let replacement = Replacement {
             beside,
             path: &self.path,
         };
-        self.fill(&mut file, bytes).map_err(failed)?;
+        self.fill(&mut file, bytes)
+            .map_err(|cause| self.unwritable(cause))?;
         Ok(replacement)
+    }
+
+    fn unwritable(&self, cause: io::Error) -> Failure {
+        Failure::WriteFile {
+            path: self.named.clone(),
+            cause,
+        }
     }
 
     /// The content, on disk, with the owner and mode that the file has.
@@ -230,10 +293,8 @@ struct Replacement<'a> {
 }
 
 impl Replacement<'_> {
-    fn put_in_place(self) -> io::Result<()> {
-        fs::rename(&self.beside, self.path)?;
-        let directory = self.path.parent().unwrap_or(Path::new("/"));
-        File::open(directory)?.sync_all()
+    fn put_in_place(&self) -> io::Result<()> {
+        fs::rename(&self.beside, self.path)
     }
 }
 
@@ -241,6 +302,22 @@ impl Drop for Replacement<'_> {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.beside); // in place, it is not there any more
     }
+}
+
+/// Where the new content of a file is written.
+fn sibling(path: &Path) -> PathBuf {
+    let mut name = OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(".lithos_crypt-new");
+    path.with_file_name(name)
+}
+
+fn directory_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new("/"))
+}
+
+fn sync_directory(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
 }
 
 /// The path with no symbolic link in it; the file itself may not be there.
@@ -263,59 +340,4 @@ fn unreadable(path: &Path, cause: io::Error) -> Failure {
         path: path.to_owned(),
         cause,
     }
-}
-
-/// Makes a file that must not be there yet, of this mode, whole or not at all.
-pub fn create(path: &Path, mode: u32, bytes: &[u8]) -> Result<(), Failure> {
-    let failed = |cause: io::Error| match cause.kind() {
-        io::ErrorKind::AlreadyExists => Failure::Exists {
-            path: path.to_owned(),
-        },
-        _ => Failure::WriteFile {
-            path: path.to_owned(),
-            cause,
-        },
-    };
-    create_unnamed(path, mode, bytes)
-        .unwrap_or_else(|| create_named(path, mode, bytes))
-        .map_err(failed)
-}
-
-/// The file gets its name when it is complete, so that a kill leaves nothing
-/// behind; `None` where the file system has no such files.
-fn create_unnamed(path: &Path, mode: u32, bytes: &[u8]) -> Option<io::Result<()>> {
-    use rustix::fs::{AtFlags, CWD, OFlags, linkat};
-
-    let directory = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
-    let file = File::options()
-        .write(true)
-        .custom_flags(OFlags::TMPFILE.bits() as i32)
-        .mode(mode)
-        .open(directory.unwrap_or(Path::new(".")));
-    let mut file = file.ok()?;
-    let link = |file: &File| {
-        let open = format!("/proc/self/fd/{}", file.as_raw_fd());
-        linkat(CWD, open, CWD, path, AtFlags::SYMLINK_FOLLOW).map_err(io::Error::from)
-    };
-    let filled = file.write_all(bytes).and_then(|()| file.sync_all());
-    Some(filled.and_then(|()| link(&file)))
-}
-
-fn create_named(path: &Path, mode: u32, bytes: &[u8]) -> io::Result<()> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let beside = path.with_file_name(format!(".{name}.{}.lithos_crypt-new", std::process::id()));
-    let mut file = File::options()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(&beside)?;
-    let made = file
-        .write_all(bytes)
-        .and_then(|()| file.sync_all())
-        // Unlike a rename, a link never replaces what is there.
-        .and_then(|()| fs::hard_link(&beside, path));
-    let _ = fs::remove_file(&beside);
-    made
 }
