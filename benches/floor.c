@@ -150,6 +150,9 @@ static void contain(char **what, const char *name)
 	if (!child) {
 		close(go[1]);
 		MUST(read(go[0], pid, 1));
+		/* By itself and as a thread: nobody waits for whoever is being made or ends meanwhile. */
+		for (int i = 0; i < group_count; i++)
+			put(groups[i].made, group_count == 1 ? "cgroup.procs" : "tasks", "0");
 		MUST(setsid());
 		MUST(unshare(CLONE_NEWCGROUP));
 		MUST(setgroups(0, NULL));
@@ -162,8 +165,6 @@ static void contain(char **what, const char *name)
 	put(AT_FDCWD, path, "0 0 4294967295\n");
 	snprintf(path, sizeof path, "/proc/%d/gid_map", child);
 	put(AT_FDCWD, path, "0 0 4294967295\n");
-	for (int i = 0; i < group_count; i++)
-		put(groups[i].made, "cgroup.procs", pid);
 	MUST(write(go[1], "!", 1));
 	MUST(waitpid(child, &status, 0));
 	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
