@@ -97,7 +97,11 @@ quick_error! {
 /// The program.
 pub fn main() -> ExitCode {
     let options = Options::parse();
-    match switch(&options) {
+    let home = match options.master.home(ExitCode::FAILURE) {
+        Ok(home) => home,
+        Err(failure) => return failure,
+    };
+    match switch(&home, &options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             if let SwitchError::Problems(problems) = &error {
@@ -109,9 +113,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn switch(options: &Options) -> Result<(), SwitchError> {
-    let home = load::home(&options.master.config)?;
-    let load = check(&home, options)?;
+fn switch(home: &Home, options: &Options) -> Result<(), SwitchError> {
+    let load = check(home, options)?;
     if options.dry_run {
         let mut running = records::running(&home.state_dir)?;
         running.retain(|plan| plan.name.sandbox == options.sandbox);

@@ -130,7 +130,11 @@ fn system<T>(what: &'static str, result: Result<T, impl Into<io::Error>>) -> Res
 /// The program.
 pub fn main() -> ExitCode {
     let options = Options::parse_from(verbatim(std::env::args_os()));
-    match run(&options) {
+    let home = match options.master.home(ExitCode::from(OUR_FAILURE)) {
+        Ok(home) => home,
+        Err(failure) => return failure,
+    };
+    match run(&home, &options) {
         Ok(status) => ExitCode::from(status),
         Err(error) => {
             let mut status = OUR_FAILURE;
@@ -175,9 +179,8 @@ fn show(problems: &[Problem]) {
     }
 }
 
-fn run(options: &Options) -> Result<u8, CmdError> {
-    let home = load::home(&options.master.config)?;
-    let plan = plan(&home, options)?;
+fn run(home: &Home, options: &Options) -> Result<u8, CmdError> {
+    let plan = plan(home, options)?;
     umask(Mode::from_raw_mode(0o022));
     let made = std::fs::create_dir_all(&home.mount_dir);
     system("make the mount directory", made)?;

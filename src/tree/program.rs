@@ -44,12 +44,13 @@ pub fn main() -> ExitCode {
         options.log_level,
     ) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(err) => {
-            if let TreeError::Config(problems) = &err {
-                for problem in problems {
-                    eprintln!("{}", problem.render(false));
-                }
+        Err(TreeError::Config(problems)) => {
+            for problem in problems {
+                eprintln!("{}", problem.render(false));
             }
+            ExitCode::FAILURE
+        }
+        Err(err) => {
             eprintln!("error: {err}");
             ExitCode::FAILURE
         }

@@ -66,6 +66,29 @@ fn help_is_printed_from_the_definition_that_the_man_page_is_made_of() {
 }
 
 #[test]
+fn a_master_config_that_is_not_there_is_one_error() {
+    for (name, path) in PROGRAMS.iter().filter(|program| program.0 != "lithos_knot") {
+        let args: &[&str] = match *name {
+            "lithos_clean" => &["--used"],
+            "lithos_cmd" | "lithos_switch" => &["shop", "none"],
+            "lithos_ctl" => &["exec", "shop/web.0", "--", "true"],
+            _ => &[],
+        };
+        let mut command = Command::new(path);
+        let output = command.args(["-C", "/none"]).args(args).output().unwrap();
+        let runs = ["lithos_cmd", "lithos_ctl"].contains(name);
+        let status = if runs { 125 } else { 1 };
+        assert_eq!(output.status.code(), Some(status), "{name}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(
+            said.trim_end(),
+            "error: cannot read /none: there is no such file",
+            "{name}"
+        );
+    }
+}
+
+#[test]
 fn an_unknown_option_is_wrong_usage() {
     for (name, path) in PROGRAMS {
         let (output, stdout) = run(path, "--no-such-option");

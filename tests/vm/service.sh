@@ -198,7 +198,8 @@ kept() { find /etc/lithos /var/lib/lithos ! -name master.yaml | sort; }
 before=$(kept)
 dpkg --purge lithos || fail "dpkg --purge"
 [ "$(kept)" = "$before" ] || fail "of the operator's there is only: $(kept)"
-for path in /etc/lithos/master.yaml /var/log/lithos /etc/systemd/system/multi-user.target.wants/lithos.service; do
-  [ ! -e "$path" ] && [ ! -L "$path" ] || fail "left: $path"
-done
+[ ! -e /etc/lithos/master.yaml ] || fail "the package's own master config is left"
+left=$(find /etc /usr /var -name '*lithos*' ! -path '/etc/lithos*' ! -path '/var/lib/lithos*' \
+  ! -path '/etc/systemd/system/lithos.service.d*')
+[ -z "$left" ] || fail "left: $left"
 step done

@@ -12,7 +12,8 @@ use crate::{expect_all, lines, share, shell};
 
 /// Runs an interactive shell with these keys pressed, all at once; returns what it showed.
 fn press(command: &str, keys: &str, home: &Path) -> Option<String> {
-    let script = "HOME=$1 ZDOTDIR=$1 SHARE=$2 script -qec \"$0\" /dev/null <$1/keys";
+    let script = "SHELL=/bin/sh TERM=xterm HOME=$1 ZDOTDIR=$1 SHARE=$2 \
+                  script -qec \"$0\" /dev/null <$1/keys";
     fs::write(home.join("keys"), keys).unwrap();
     shell("sh", script, &[command.as_ref(), home, share()])
 }
