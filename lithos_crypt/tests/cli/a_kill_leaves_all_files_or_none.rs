@@ -1,5 +1,6 @@
 use std::cell::Cell;
 use std::fs;
+use std::sync::OnceLock;
 
 use crate::desk::{Desk, tokens};
 use crate::killing::{self, can_kill};
@@ -8,13 +9,21 @@ use crate::support::{Run, key, seal};
 
 const FILES: [&str; 3] = ["a/r.yaml", "a/s.yaml", "b/web.yaml"];
 
-/// Three files, sealed to alpha.
+/// Three files, sealed to alpha; made once, since they are needed often.
 fn desk() -> Desk {
+    static TEXTS: OnceLock<[String; 3]> = OnceLock::new();
+    let texts = TEXTS.get_or_init(|| {
+        let [r, s, web] = ["first", "second", "third"].map(|value| seal("shop", value.as_bytes()));
+        [
+            format!("R: {r}\n"),
+            format!("S: {s}\n"),
+            format!("secret-environ:\n  B: {web} # ours\n"),
+        ]
+    });
     let desk = Desk::new();
-    let [r, s, web] = ["first", "second", "third"].map(|value| seal("shop", value.as_bytes()));
-    desk.write(FILES[0], &format!("R: {r}\n"));
-    desk.write(FILES[1], &format!("S: {s}\n"));
-    desk.write(FILES[2], &format!("secret-environ:\n  B: {web} # ours\n"));
+    for (file, text) in FILES.into_iter().zip(texts) {
+        desk.write(file, text);
+    }
     desk
 }
 
@@ -102,10 +111,14 @@ fn of_grant_with_the_recipients_file() {
     if !can_kill() {
         return;
     }
+    let made = Desk::with_recipients();
+    made.set("s.yaml", "A", "first");
+    made.set("t.yaml", "B", "second");
     let fresh = || {
-        let desk = Desk::with_recipients();
-        desk.set("s.yaml", "A", "first");
-        desk.set("t.yaml", "B", "second");
+        let desk = Desk::new();
+        for name in made.names() {
+            desk.write(&name, &made.read(&name));
+        }
         desk
     };
     let alpha = key("alpha");
