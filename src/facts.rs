@@ -10,6 +10,7 @@ pub mod image;
 pub mod program;
 pub mod view;
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read;
@@ -215,7 +216,15 @@ pub enum PublicHalf {
 #[derive(Debug, Default)]
 pub struct Answers {
     last: Option<(Questions, Rc<Facts>)>,
+    known: Known,
+}
+
+/// What is the same whoever asks, and takes its time to find out: a name that is
+/// looked up may take seconds.
+#[derive(Debug, Default)]
+struct Known {
     key_files: BTreeMap<PathBuf, KeyFile>,
+    public_host: OnceCell<Option<(String, Option<IpAddr>)>>,
 }
 
 impl Answers {
@@ -226,13 +235,13 @@ impl Answers {
         {
             return Rc::clone(facts);
         }
-        let facts = Rc::new(answer(&questions, &mut self.key_files));
+        let facts = Rc::new(answer(&questions, &mut self.known));
         self.last = Some((questions, Rc::clone(&facts)));
         facts
     }
 }
 
-fn answer(questions: &Questions, known: &mut BTreeMap<PathBuf, KeyFile>) -> Facts {
+fn answer(questions: &Questions, known: &mut Known) -> Facts {
     let (image, root) = directory(&questions.image);
     let mut view = View::new(root);
     let mounts = questions.mounts.iter().map(|m| view.mount(m)).collect();
@@ -244,10 +253,13 @@ fn answer(questions: &Questions, known: &mut BTreeMap<PathBuf, KeyFile>) -> Fact
         program: program::look(&view, &questions.executable),
         host_paths: each(&questions.host_paths, |path| seen(stat(path))),
         key_files: each(&questions.key_files, |path| {
-            let known = known.entry(path.to_owned());
+            let known = known.key_files.entry(path.to_owned());
             known.or_insert_with_key(|path| key_file(path)).clone()
         }),
-        public_host: questions.public_host.then(public_host).flatten(),
+        public_host: match questions.public_host {
+            true => known.public_host.get_or_init(public_host).clone(),
+            false => None,
+        },
         bridge: questions.bridge.as_deref().and_then(bridge_addresses),
         open_files_max: open_files_max(),
         today: Day::today(),

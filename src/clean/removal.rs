@@ -11,6 +11,10 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
+/// So deep directories of an image may be nested that are removed: each takes a
+/// descriptor and a part of the stack on the way down.
+const DEEPEST: usize = 512;
+
 /// An image directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
@@ -39,7 +43,7 @@ pub fn remove(image_dir: &Path, name: &Path) -> io::Result<()> {
     };
     let last = name.file_name().ok_or(io::ErrorKind::InvalidInput)?;
     let last = Path::new(last);
-    match refuse_mounts(&parent, last).and_then(|()| remove_tree(&parent, last)) {
+    match refuse_mounts(&parent, last, DEEPEST).and_then(|()| remove_tree(&parent, last)) {
         Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(()),
         outcome => outcome,
     }
@@ -111,12 +115,15 @@ fn entries(dir: &OwnedFd) -> io::Result<Vec<(PathBuf, FileType)>> {
     Ok(entries)
 }
 
-/// Fails with `EXDEV` where a directory or a file in it is a mount.
-fn refuse_mounts(parent: &OwnedFd, name: &Path) -> io::Result<()> {
+/// Fails with `EXDEV` where a directory or a file in it is a mount, and where they are
+/// nested deeper than [`DEEPEST`].
+fn refuse_mounts(parent: &OwnedFd, name: &Path, depth: usize) -> io::Result<()> {
+    let left = depth.checked_sub(1);
+    let left = left.ok_or_else(|| io::Error::other("its directories are nested too deep"))?;
     let dir = open_directory(parent, name)?;
     for (name, kind) in entries(&dir)? {
         if kind == FileType::Directory {
-            refuse_mounts(&dir, &name)?;
+            refuse_mounts(&dir, &name, left)?;
             continue;
         }
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;

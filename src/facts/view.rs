@@ -5,6 +5,7 @@
 //! will follow them inside the container, through whatever is mounted by then.
 
 use std::cell::OnceCell;
+use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
@@ -20,16 +21,15 @@ use crate::resolve::plan::{HostPath, MountSource, Owner};
 /// As many symbolic links as the kernel follows.
 const LINKS_MAX: usize = 40;
 
+/// So deep a path is looked at: what is remembered of the way grows with its square.
+const DEPTH_MAX: usize = 128;
+
 /// The image and what is mounted so far.
 pub struct View {
     root: Content,
-    mounts: Vec<Mounted>,
-}
-
-struct Mounted {
-    /// Its mount point, links followed; none if there is none.
-    at: Option<PathBuf>,
-    content: Content,
+    mounts: Vec<Content>,
+    /// The last mount at each mount point, links followed.
+    at: HashMap<PathBuf, usize>,
 }
 
 /// What a directory holds.
@@ -80,6 +80,7 @@ impl View {
         Self {
             root,
             mounts: Vec::new(),
+            at: HashMap::new(),
         }
     }
 
@@ -91,10 +92,10 @@ impl View {
         // The knot makes this one where it can.
         let made = planned.what == Some(MountSource::Secrets) && target.seen == Seen::Missing;
         let known = is_directory || made || matches!(target.seen, Seen::Unknown(_));
-        self.mounts.push(Mounted {
-            at: known.then(|| target.path.clone()),
-            content,
-        });
+        if known {
+            self.at.insert(target.path.clone(), self.mounts.len());
+        }
+        self.mounts.push(content);
         MountFacts { target, host, base }
     }
 
@@ -127,6 +128,12 @@ impl View {
                 levels.truncate((levels.len() - 1).max(1));
             } else {
                 let here = path_of(&levels, &name);
+                if levels.len() > DEPTH_MAX {
+                    return (
+                        sight(&levels, here, seen(Err(Errno::NAMETOOLONG)), false),
+                        None,
+                    );
+                }
                 if let Seen::Found(found) = found(&levels[levels.len() - 1].content) {
                     way.push((here.parent().unwrap_or(&here).to_owned(), found));
                 }
@@ -162,12 +169,8 @@ impl View {
 
     /// One step from the last of `levels` to `name` in it.
     fn step(&self, levels: &[Level], here: &Path, name: &OsStr) -> Step {
-        let mounted = self
-            .mounts
-            .iter()
-            .rposition(|m| m.at.as_deref() == Some(here));
-        if let Some(number) = mounted {
-            return Step::Into(self.mounts[number].content.clone(), Some(number));
+        if let Some(&number) = self.at.get(here) {
+            return Step::Into(self.mounts[number].clone(), Some(number));
         }
         let last = &levels[levels.len() - 1];
         match &last.content {

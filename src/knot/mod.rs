@@ -20,6 +20,7 @@ mod gate;
 mod join;
 mod life;
 mod notice;
+mod owner;
 mod process;
 mod secrets;
 mod signals;

@@ -17,6 +17,7 @@ use super::child;
 use super::confine::{Confinement, both};
 use super::failure::{Attempt, Failure};
 use super::join::Joined;
+use super::owner;
 use super::secrets::KeyFiles;
 use super::signals::{Signals, pass_on};
 use super::terminal::Terminal;
@@ -105,13 +106,8 @@ impl Start<'_> {
     pub fn process(&self, signals: &Signals) -> Result<Pid, Failure> {
         let pipe = || pipe_with(PipeFlags::CLOEXEC).cannot("make", "a pipe");
         let ((ready, go), (tale, tell)) = (pipe()?, pipe()?);
-        let flags = if self.maps_ids() {
-            libc::CLONE_NEWUSER
-        } else {
-            0
-        };
         let doors = self.cgroup.doors()?;
-        match fork_alone(flags, self.cgroup.to_be_made_in()).cannot("make", "a process")? {
+        match self.fork().cannot("make", "a process")? {
             Side::Child => {
                 drop((go, tale));
                 child::run(self, &doors, ready, tell)
@@ -129,6 +125,14 @@ impl Start<'_> {
         }
     }
 
+    fn fork(&self) -> io::Result<Side> {
+        let cgroup = self.cgroup.to_be_made_in();
+        match self.maps_ids() {
+            true => owner::fork(owner::of(&self.plan.name), cgroup),
+            false => fork_alone(0, cgroup),
+        }
+    }
+
     /// Whether the process gets a new user namespace.
     fn maps_ids(&self) -> bool {
         self.plan.ids.user_namespace && self.joined.is_none()
@@ -138,8 +142,11 @@ impl Start<'_> {
     fn prepare(&self, pid: Pid) -> Result<(), Failure> {
         let ids = &self.plan.ids;
         if self.maps_ids() {
-            self.write_map(pid, "uid_map", &ids.uid_map)?;
-            self.write_map(pid, "gid_map", &ids.gid_map)?;
+            let write = || {
+                self.write_map(pid, "uid_map", &ids.uid_map)?;
+                self.write_map(pid, "gid_map", &ids.gid_map)
+            };
+            owner::act(owner::of(&self.plan.name), write).cannot("set", "the process's ids")??;
         }
         // The supervisor's own may protect it, by the settings of its unit.
         self.write(pid, "oom_score_adj", "0")

@@ -4,7 +4,7 @@ use std::io;
 
 use rustix::io::Errno;
 use rustix::thread::{
-    CapabilitySets, capability_is_in_bounding_set, clear_ambient_capability_set,
+    CapabilitySets, capabilities, capability_is_in_bounding_set, clear_ambient_capability_set,
     configure_capability_in_ambient_set, remove_capability_from_bounding_set, set_capabilities,
     set_keep_capabilities,
 };
@@ -38,6 +38,14 @@ pub fn bound_to(kept: CapabilitySet) -> io::Result<()> {
 /// too.
 pub fn keep_only(kept: CapabilitySet) -> io::Result<()> {
     set(kept, CapabilitySet::empty())
+}
+
+/// Takes up all that it may: a change of the effective user id from root's to another
+/// has left it with nothing in effect.
+pub fn use_permitted() -> io::Result<()> {
+    let mut sets = capabilities(None)?;
+    sets.effective = sets.permitted;
+    Ok(set_capabilities(None, sets)?)
 }
 
 /// Lets the next change of user ids leave the permitted set as it is. An exec

@@ -268,7 +268,10 @@ fn restarted_in(user_namespace: &str) {
          arguments: [report, grab=0, chroot=/tmp, exit=1]",
     );
     let tree = ground.start();
+    tree.result("shop/web.0", "report");
+    let knot = tree.knot("shop/web.0");
     let reports = tree.results("shop/web.0", "report", 2);
+    assert_eq!(tree.knot("shop/web.0"), knot, "it was not kept");
     for name in ["Seccomp", "NoNewPrivs", "CapEff", "CapBnd", "CapAmb"] {
         assert_eq!(
             reports[0]["status"][name], reports[1]["status"][name],

@@ -1,6 +1,7 @@
 //! `lithos_clean`: what it deletes, and above all what it does not.
 
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::symlink;
 use std::process::{Command, Output};
 use std::time::{Duration, SystemTime};
@@ -329,6 +330,31 @@ fn deletes_nothing_of_an_image_in_which_something_is_mounted() {
     }
     assert!(clean_most(&ground).status.success());
     assert_eq!(images(&ground), ["v5"]);
+}
+
+/// A hostile image could have them so that whoever goes down crashes.
+#[test]
+fn an_image_of_too_deep_directories_keeps_none_of_the_others() {
+    let Some(ground) = ground() else { return };
+    use rustix::fs::{Mode, OFlags, mkdirat, openat};
+    let mut dir: OwnedFd = fs::File::open(ground.path("images/v1")).unwrap().into();
+    for _ in 0..3000 {
+        mkdirat(&dir, "d", Mode::RWXU).unwrap();
+        dir = openat(&dir, "d", OFlags::DIRECTORY, Mode::empty()).unwrap();
+    }
+    let output = clean_most(&ground);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(
+        said(&output).contains("v1: its directories are nested too deep"),
+        "{}",
+        said(&output)
+    );
+    assert_eq!(images(&ground), ["v1", "v5"]);
+    let removed = Command::new("rm")
+        .arg("-r")
+        .arg(ground.path("images/v1"))
+        .status();
+    assert!(removed.unwrap().success());
 }
 
 #[test]

@@ -104,12 +104,12 @@ pub fn run_verify(options: VerifyOptions) -> Result<(), Failure> {
 }
 
 fn examine(options: &Common, keys: &[PrivateKey], all_must_open: bool) -> Result<(), Failure> {
-    let files = if options.staged {
-        git::staged()?
+    let (files, mut known) = if options.staged {
+        (git::staged()?, KnownRecipients::staged()?)
     } else {
-        survey::read_all(&options.paths)?
+        let files = survey::read_all(&options.paths)?;
+        (files, KnownRecipients::default())
     };
-    let mut known = KnownRecipients::default();
     let mut found = Vec::new();
     let (mut names, mut secrets) = (BTreeSet::new(), 0);
     let mut progress = Progress::new("files", files.len());

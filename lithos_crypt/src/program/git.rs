@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use super::failure::Failure;
+use super::recipients::FILE_NAME;
 use super::survey::{self, Surveyed};
 use super::{paths, rewrite};
 use crate::document::Document;
@@ -135,7 +136,8 @@ pub fn tree(directory: &Path, revision: &str) -> Result<Vec<Surveyed>, Failure> 
     Ok(files)
 }
 
-/// The YAML files that are about to be committed, as they will be.
+/// The YAML files that are about to be committed, as they will be; all of them
+/// if it changes who their recipients are.
 pub fn staged() -> Result<Vec<Surveyed>, Failure> {
     let here = Path::new(".");
     let arguments = [
@@ -146,7 +148,10 @@ pub fn staged() -> Result<Vec<Surveyed>, Failure> {
         "--diff-filter=ACMRT",
         "-z",
     ];
-    let listed = run(here, &arguments)?;
+    let mut listed = run(here, &arguments)?;
+    if names(&listed).any(|path| path.file_name().is_some_and(|name| name == FILE_NAME)) {
+        listed = run(here, &["ls-files", "-z", "--cached"])?;
+    }
     let mut objects = Objects::open(here)?;
     let secrets_files = named_as_secrets(&mut objects)?;
     let mut files = Vec::new();
@@ -199,6 +204,33 @@ fn named_as_secrets(objects: &mut Objects) -> Result<HashSet<PathBuf>, Failure> 
         found.extend(named);
     }
     Ok(found)
+}
+
+/// What is about to be committed, by the files' places.
+pub struct Index {
+    /// The root of the working tree.
+    root: PathBuf,
+    objects: Objects,
+}
+
+impl Index {
+    /// That of this directory's repository.
+    pub fn open() -> Result<Index, Failure> {
+        let here = Path::new(".");
+        let root = line(here, &["rev-parse", "--show-toplevel"])?;
+        Ok(Index {
+            root: root.into(),
+            objects: Objects::open(here)?,
+        })
+    }
+
+    /// A file's content; `None` if it is not there.
+    pub fn read(&mut self, path: &Path) -> Result<Option<Vec<u8>>, Failure> {
+        match path.strip_prefix(&self.root) {
+            Ok(path) => self.objects.read("", path),
+            Err(_) => Ok(None),
+        }
+    }
 }
 
 /// One git that gives many objects.

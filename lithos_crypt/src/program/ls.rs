@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::failure::Failure;
 use super::recipients::Recipients;
-use super::{sealing, survey, table};
+use super::{git, sealing, survey, table};
 use crate::document::Entry;
 
 /// List secrets: name, file, type, expiry, namespace and recipients
@@ -112,17 +112,37 @@ impl Listed {
 #[derive(Default)]
 pub struct KnownRecipients {
     by_directory: std::collections::HashMap<PathBuf, Option<Recipients>>,
+    /// Where a recipients file is taken from, if it is there.
+    index: Option<git::Index>,
 }
 
 impl KnownRecipients {
+    /// As they are about to be committed.
+    pub fn staged() -> Result<KnownRecipients, Failure> {
+        Ok(KnownRecipients {
+            index: Some(git::Index::open()?),
+            ..Default::default()
+        })
+    }
+
     /// The recipients file that counts for this file.
     pub fn of(&mut self, file: &Path) -> Result<Option<&Recipients>, Failure> {
         use std::collections::hash_map::Entry;
         let directory = file.parent().unwrap_or(Path::new("")).to_owned();
         let found = match self.by_directory.entry(directory) {
             Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(vacant) => vacant.insert(Recipients::find(file)?),
+            Entry::Vacant(vacant) => vacant.insert(find(file, self.index.as_mut())?),
         };
         Ok(found.as_ref())
     }
+}
+
+fn find(file: &Path, index: Option<&mut git::Index>) -> Result<Option<Recipients>, Failure> {
+    let Some((path, mut bytes)) = Recipients::locate(file)? else {
+        return Ok(None);
+    };
+    if let Some(staged) = index.map(|index| index.read(&path)).transpose()?.flatten() {
+        bytes = staged;
+    }
+    Recipients::parse(path, bytes).map(Some)
 }

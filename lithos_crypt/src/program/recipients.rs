@@ -46,6 +46,14 @@ pub struct Rule {
 impl Recipients {
     /// The file that counts for this file or directory, if there is one.
     pub fn find(path: &Path) -> Result<Option<Recipients>, Failure> {
+        let found = Recipients::locate(path)?;
+        found
+            .map(|(path, bytes)| Recipients::parse(path, bytes))
+            .transpose()
+    }
+
+    /// Where that is, and what is in it.
+    pub fn locate(path: &Path) -> Result<Option<(PathBuf, Vec<u8>)>, Failure> {
         let absolute = absolute(path).map_err(|cause| unreadable(path, cause))?;
         for directory in absolute.ancestors() {
             let candidate = directory.join(FILE_NAME);
@@ -53,7 +61,7 @@ impl Recipients {
                 rewrite::settle(&candidate)?;
             }
             match read_bounded(&candidate) {
-                Ok(bytes) => return Recipients::parse(candidate, bytes).map(Some),
+                Ok(bytes) => return Ok(Some((candidate, bytes))),
                 Err(error) => match error.kind() {
                     io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {}
                     _ => return Err(unreadable(&candidate, error)),

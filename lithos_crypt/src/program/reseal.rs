@@ -59,27 +59,36 @@ impl Reseal<'_> {
             if missing.is_empty() || self.prune {
                 continue;
             }
-            let secret = token.open(self.keys, Allowed::Any, Delivery::File);
-            let secret = secret.map_err(|error| {
-                let refusals = vec![Refusal {
-                    label: Some(label),
-                    error,
-                }];
-                let (name, path) = (entry.name().to_owned(), path.to_owned());
-                Failure::OpenNamed {
-                    name,
-                    path,
-                    refusals,
-                }
-            })?;
-            for key in missing {
-                let sealed = key.seal(secret.namespace(), secret.expose());
-                let sealed = sealed.map_err(|cause| Failure::Seal { cause })?;
+            for sealed in self.sealed(&token, &missing, entry, path)? {
                 there.insert(of(&sealed));
                 new.push(sealed.to_string());
             }
         }
         Ok(is_meant.then_some(new))
+    }
+
+    /// The value of a token, sealed to these keys.
+    fn sealed(
+        &self,
+        token: &Token,
+        keys: &[&PublicKey],
+        entry: &Entry<'_>,
+        path: &Path,
+    ) -> Result<Vec<Token>, Failure> {
+        let secret = token.open(self.keys, Allowed::Any, Delivery::File);
+        let secret = secret.map_err(|error| Failure::OpenNamed {
+            name: entry.name().to_owned(),
+            path: path.to_owned(),
+            refusals: vec![Refusal {
+                label: Some(token.label()),
+                error,
+            }],
+        })?;
+        let seal = |key: &&PublicKey| {
+            let sealed = key.seal(secret.namespace(), secret.expose());
+            sealed.map_err(|cause| Failure::Seal { cause })
+        };
+        keys.iter().map(seal).collect()
     }
 }
 
@@ -120,32 +129,8 @@ pub fn change_all(
     let mut touched = Vec::new();
     let mut progress = Progress::new("files", paths.len());
     for (path, document) in paths.iter().zip(&mut documents[others.len()..]) {
-        let mut changes = Vec::new();
-        for entry in document.entries() {
-            let Some(tokens) = decide(path, &entry)? else {
-                continue;
-            };
-            let is_changed = tokens != versions::texts(&entry);
-            let name = entry.name().to_owned();
-            touched.push(Touched {
-                name: name.clone(),
-                path: path.clone(),
-                is_changed,
-            });
-            if is_changed {
-                changes.push(Change {
-                    section: entry.section().clone(),
-                    name,
-                    tokens,
-                });
-            }
-        }
-        if !changes.is_empty() {
-            let edited = document.edited(&changes);
-            *document = edited.map_err(|cause| Failure::Edit {
-                path: path.clone(),
-                cause,
-            })?;
+        if let Some(edited) = changed(path, document, &mut decide, &mut touched)? {
+            *document = edited;
         }
         progress.step();
     }
@@ -155,6 +140,43 @@ pub fn change_all(
         batch.write(&texts.collect::<Vec<_>>())?;
     }
     Ok(touched)
+}
+
+/// A file's document as `decide` wants it; `None` if that is what it is.
+fn changed(
+    path: &Path,
+    document: &Document,
+    decide: &mut impl FnMut(&Path, &Entry<'_>) -> Result<Option<Texts>, Failure>,
+    touched: &mut Vec<Touched>,
+) -> Result<Option<Document>, Failure> {
+    let mut changes = Vec::new();
+    for entry in document.entries() {
+        let Some(tokens) = decide(path, &entry)? else {
+            continue;
+        };
+        let is_changed = tokens != versions::texts(&entry);
+        let name = entry.name().to_owned();
+        touched.push(Touched {
+            name: name.clone(),
+            path: path.to_owned(),
+            is_changed,
+        });
+        if is_changed {
+            changes.push(Change {
+                section: entry.section().clone(),
+                name,
+                tokens,
+            });
+        }
+    }
+    if changes.is_empty() {
+        return Ok(None);
+    }
+    let edited = document.edited(&changes);
+    edited.map(Some).map_err(|cause| Failure::Edit {
+        path: path.to_owned(),
+        cause,
+    })
 }
 
 /// The files below these paths that have secrets.

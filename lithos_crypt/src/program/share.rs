@@ -8,9 +8,10 @@ use super::failure::Failure;
 use super::recipients::Recipients;
 use super::reseal::{self, Other, Reseal, Touched};
 use super::survey::{self, Surveyed};
-use super::{key_files, rekey, table, versions};
-use crate::document::{Document, EditError};
-use crate::{PrivateKey, PublicKey, ShortHash};
+use super::versions::{self, Texts};
+use super::{key_files, rekey, table};
+use crate::document::{Document, EditError, Entry};
+use crate::{PrivateKey, PublicKey, ShortHash, Token};
 
 /// Let WHO read the secrets of FILEs: in lithos-keys.yaml, and by sealing
 /// them to WHO
@@ -244,53 +245,65 @@ impl Sheet {
         }];
         reseal::change_all(&files, &others, false, |path, entry| {
             let (before, after) = (self.old.keys_of_file(path), new.keys_of_file(path));
-            let gone = |key: &ShortHash| {
-                let of =
-                    |keys: &[(ShortHash, &PublicKey)]| keys.iter().any(|(hash, _)| hash == key);
-                let is_unlisted = self.old.name_of(*key).is_some() && new.name_of(*key).is_none();
-                is_unlisted || of(&before) && !of(&after)
+            let is_of = |keys: &[(ShortHash, &PublicKey)], hash: &ShortHash| {
+                keys.iter().any(|(known, _)| known == hash)
             };
-            let come = after
-                .iter()
-                .filter(|(hash, _)| !before.iter().any(|(old, _)| old == hash));
+            let come = after.iter().filter(|(hash, _)| !is_of(&before, hash));
             let come: Vec<PublicKey> = come.map(|(_, key)| PublicKey::clone(key)).collect();
             if !come.is_empty() {
-                let old = keys.iter().map(PrivateKey::hash).collect();
-                let reseal = Reseal {
-                    old,
-                    new: come,
-                    keys,
-                    keep_old: true,
-                    prune: false,
-                };
-                return reseal
-                    .texts(entry, path)?
-                    .map(Some)
-                    .ok_or_else(|| Failure::Refused {
-                        what: format!("seal {} of `{}` anew", entry.name(), path.display()),
-                        reason: "the given key opens none of its tokens".to_owned(),
-                    });
+                return with_readers(entry, path, come, keys).map(Some);
             }
-            let texts = versions::texts(entry);
-            let is_gone = |text: &String| {
-                text.parse::<crate::Token>()
-                    .is_ok_and(|token| gone(&token.label().key))
-            };
-            if !texts.iter().any(is_gone) {
-                return Ok(None);
-            }
-            let left: Vec<_> = texts.into_iter().filter(|text| !is_gone(text)).collect();
-            if left.is_empty() {
-                return Err(Failure::Refused {
-                    what: format!(
-                        "take the last token from {} of `{}`",
-                        entry.name(),
-                        path.display()
-                    ),
-                    reason: "nobody could read it any more; seal it to others first".to_owned(),
-                });
-            }
-            Ok(Some(left))
+            without_readers(entry, path, |key| {
+                let is_unlisted = self.old.name_of(*key).is_some() && new.name_of(*key).is_none();
+                is_unlisted || is_of(&before, key) && !is_of(&after, key)
+            })
         })
     }
+}
+
+/// What stands there, sealed to further keys.
+fn with_readers(
+    entry: &Entry<'_>,
+    path: &Path,
+    come: Vec<PublicKey>,
+    keys: &[PrivateKey],
+) -> Result<Texts, Failure> {
+    let reseal = Reseal {
+        old: keys.iter().map(PrivateKey::hash).collect(),
+        new: come,
+        keys,
+        keep_old: true,
+        prune: false,
+    };
+    let texts = reseal.texts(entry, path)?;
+    texts.ok_or_else(|| Failure::Refused {
+        what: format!("seal {} of `{}` anew", entry.name(), path.display()),
+        reason: "the given key opens none of its tokens".to_owned(),
+    })
+}
+
+/// What stands there, without what is sealed to keys that are gone; `None` if
+/// nothing is.
+fn without_readers(
+    entry: &Entry<'_>,
+    path: &Path,
+    is_gone: impl Fn(&ShortHash) -> bool,
+) -> Result<Option<Texts>, Failure> {
+    let texts = versions::texts(entry);
+    let is_left = |text: &String| {
+        let token = text.parse::<Token>();
+        token.map_or(true, |token| !is_gone(&token.label().key))
+    };
+    let left: Texts = texts.iter().filter(|text| is_left(text)).cloned().collect();
+    if left.len() == texts.len() {
+        return Ok(None);
+    }
+    if left.is_empty() {
+        let (name, path) = (entry.name(), path.display());
+        return Err(Failure::Refused {
+            what: format!("take the last token from {name} of `{path}`"),
+            reason: "nobody could read it any more; seal it to others first".to_owned(),
+        });
+    }
+    Ok(Some(left))
 }

@@ -98,6 +98,27 @@ fn also_in_a_file_that_only_a_config_calls_one_of_secrets() {
 }
 
 #[test]
+fn a_commit_fits_the_recipients_that_are_committed() {
+    let Some(desk) = set_up() else { return };
+    desk.set("new.yaml", "N", "Qk2xWz9LrTb4mGv7");
+    commit(&desk, "more secrets");
+    desk.run(&["grant", "-i", &key("alpha"), "gamma", "new.yaml"], b"")
+        .expect_code(0);
+    let check = |code| {
+        let run = desk.run(&["check", "--staged"], b"").expect_code(code);
+        run.text().to_owned()
+    };
+    // The files without the list, and the list without the files.
+    desk.call("git", &["add", "new.yaml"]);
+    assert!(check(1).contains("it is still sealed to gamma, which is no recipient"));
+    desk.call("git", &["reset", "-q"]);
+    desk.call("git", &["add", "lithos-keys.yaml"]);
+    assert!(check(1).contains("it is not sealed to gamma"));
+    desk.call("git", &["add", "-A"]);
+    assert!(check(0).contains("no problems"));
+}
+
+#[test]
 fn two_users_changes_to_different_secrets_merge() {
     let Some(desk) = set_up() else { return };
     let bob = clone(&desk);

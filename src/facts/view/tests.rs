@@ -207,3 +207,31 @@ fn tells_which_directories_were_gone_through() {
     let way: Vec<_> = sight.way.iter().map(|(path, _)| path.as_path()).collect();
     assert_eq!(way, ["/", "/data", "/", "/etc"].map(Path::new));
 }
+
+#[test]
+fn a_path_of_many_directories_is_looked_at_only_so_far() {
+    let stage = Stage::new();
+    let deep = |depth: usize| format!("/{}", vec!["d"; depth].join("/"));
+    let image = stage.dir.path().join("image");
+    fs::create_dir_all(format!("{}{}", image.display(), deep(200))).unwrap();
+    let view = stage.view();
+    assert_eq!(kind(&view.look(deep(128).as_ref())), Some(Kind::Directory));
+    let too_deep = view.look(deep(129).as_ref());
+    assert_eq!(too_deep.seen, Seen::Broken("file name too long".to_owned()));
+    assert!(too_deep.way.len() <= DEPTH_MAX);
+}
+
+#[test]
+fn of_several_mounts_at_one_place_the_last_is_seen() {
+    let stage = Stage::new();
+    stage.link("/data", "image/again");
+    let mut view = stage.view();
+    let tmpfs = || MountSource::Tmpfs {
+        size: 4096,
+        mode: 0o777,
+    };
+    view.mount(&planned("/data", tmpfs()));
+    view.mount(&planned("/again", stage.host("sub")));
+    let file = view.look(Path::new("/data/file"));
+    assert_eq!((kind(&file), file.mount), (Some(Kind::File), Some(1)));
+}

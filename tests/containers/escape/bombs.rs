@@ -2,10 +2,12 @@
 //! [`super::processes`] and [`super::files`], numbers in [`super::configs`].)
 
 use std::fs;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 
 use nix::sys::signal::Signal;
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::ground::{Ground, OWN_ROOT};
 
@@ -98,4 +100,47 @@ fn a_flood_of_output_fills_the_file_system_of_the_log_and_nothing_else() {
         .unwrap()
         .len();
     assert!(log >= 8 << 20, "{log}");
+}
+
+/// What the probe's deed comes to on the host, done by this user.
+fn on_host(ground: &Ground, user: u32, deed: &str) -> Value {
+    let output = Command::new(ground.path("images/probe/bin/probe"))
+        .arg(format!("try={deed}"))
+        .uid(user)
+        .output();
+    let line: Value = serde_json::from_slice(&output.unwrap().stdout).unwrap();
+    line["result"].clone()
+}
+
+/// The kernel gives each user so many inotify instances, and counts those in a user
+/// namespace for its owner as well.
+#[test]
+fn the_watchers_of_others_are_not_used_up() {
+    let Some(ground) = Ground::new() else { return };
+    let (held, one) = ("do=hold-watchers", "watchers:1");
+    let zero = "allow-users: [0]\ndefault-user: 0\ndefault-group: 0";
+    ground.container(&format!("arguments: ['{held}', sleep]\nfileno-limit: 2048"));
+    ground.container_named("honest", &format!("arguments: ['try={one}', sleep]"));
+    for (sandbox, lines) in [("user", ""), ("rooted", OWN_ROOT), ("zero", zero)] {
+        ground.sandbox_named(sandbox, lines);
+        ground.write(&format!("processes/{sandbox}.yaml"), WEB);
+    }
+    ground.processes("{}");
+    let tree = ground.start();
+    for sandbox in ["user", "rooted", "zero"] {
+        let result = tree.result(&format!("{sandbox}/web.0"), held);
+        assert!(result["done"].as_u64() > Some(1), "{result}");
+    }
+    assert_eq!(on_host(&ground, 0, one), json!({ "done": 1 }));
+    assert_eq!(on_host(&ground, 1000, one), json!({ "done": 1 }));
+    let honest = "web: { image: probe, config: /config/honest.yaml }";
+    ground.processes(honest);
+    tree.signal(Signal::SIGHUP);
+    let result = tree.result("shop/web.0", &format!("try={one}"));
+    assert_eq!(result, json!({ "done": 1 }), "the neighbours'");
+    // The opposite: where it has no namespace of its own, they are its user's.
+    ground.sandbox_named("user", "user-namespace: false");
+    tree.signal(Signal::SIGHUP);
+    tree.results("user/web.0", held, 2);
+    assert_eq!(on_host(&ground, 1000, one), json!({ "errno": "EMFILE" }));
 }

@@ -2,13 +2,14 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 
 use nix::libc;
-use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
+use rustix::fs::{CWD, FileType, Mode, inotify, makedev, mknodat};
 use serde_json::{Value, json};
 
-use super::{Outcome, done, text};
+use super::{Outcome, done, number, text};
 
 pub fn perform(verb: &str, object: &str) -> Outcome {
     let result = match verb {
@@ -27,6 +28,10 @@ pub fn perform(verb: &str, object: &str) -> Outcome {
             std::io::stdout(),
             Mode::from_raw_mode(0o4777),
         )),
+        "watchers" => number(object)
+            .and_then(watchers)
+            .map(|all| json!(all.len())),
+        "hold-watchers" => hold_watchers(),
         "terminals" => terminals(object),
         "descriptors" => descriptors(),
         "overwrite" => overwrite(object),
@@ -111,10 +116,26 @@ fn files_until_full(directory: &str) -> io::Result<Value> {
     text("never full")
 }
 
+/// So many inotify instances.
+fn watchers(count: usize) -> io::Result<Vec<OwnedFd>> {
+    let make = || inotify::init(inotify::CreateFlags::empty());
+    Ok((0..count).map(|_| make()).collect::<Result<_, _>>()?)
+}
+
+/// All that can be had, until this process ends; how many.
+fn hold_watchers() -> io::Result<Value> {
+    let mut count = 0;
+    while let Ok(mut one) = watchers(1) {
+        count += 1;
+        std::mem::forget(one.pop());
+    }
+    Ok(json!(count))
+}
+
 /// So many at a time.
 fn terminals(object: &str) -> io::Result<Value> {
     let mut all = Vec::new();
-    for _ in 0..super::number(object)? {
+    for _ in 0..number(object)? {
         let mut options = OpenOptions::new();
         let terminal = options.read(true).write(true);
         all.push(terminal.custom_flags(libc::O_NOCTTY).open("/dev/ptmx")?);
