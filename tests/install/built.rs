@@ -1,5 +1,6 @@
 //! The static programs as `scripts/install` builds them, for a test program that includes
-//! this file. They are optimised less, which would take minutes; all else is as people have it.
+//! this file. Those in `LITHOS_PROGRAMS`, if that names a directory; else they are optimised
+//! less, which would take minutes, and all else is as people have it.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,6 +12,9 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 pub fn programs() -> &'static Path {
     static PROGRAMS: OnceLock<PathBuf> = OnceLock::new();
     PROGRAMS.get_or_init(|| {
+        if let Some(built) = std::env::var_os("LITHOS_PROGRAMS") {
+            return PathBuf::from(built);
+        }
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("static");
         let output = Command::new(Path::new(ROOT).join("scripts/install"))
             .arg("--build")
