@@ -19,6 +19,7 @@ use rustix::process::{Signal, pidfd_send_signal, umask};
 use rustix::rand::{GetRandomFlags, getrandom};
 use rustix::time::{ClockId, clock_gettime};
 
+use self::audit::Audit;
 use super::backoff::History;
 use super::clients::{Asked, Clients, Protocol};
 use super::commands;
@@ -122,14 +123,15 @@ pub fn run(config: &Path, to_stderr: bool, level: Option<LevelFilter>) -> Result
     raise_open_file_limit();
     let records = Records::open(&home.state_dir)?;
     let past = Past::take(&home.runtime_dir, records.boot_id());
-    commands::discard_stale(&records);
+    let audit = Audit::new(&home);
+    commands::discard_stale(&records, audit.log());
     system(
         "make the mount directory",
         fs::create_dir_all(&home.mount_dir),
     )?;
     let mut poll = system("poll", Poll::new(&signals))?;
     let reports = Reports::new(&mut poll).inspect_err(|err| {
-        warn!("cannot watch reports, restarts inside containers are noted at their end: {err}")
+        warn!("cannot watch reports, what they tell is noted at the end of their containers: {err}")
     });
     let mut tree = Tree {
         machine: Machine::default(),
@@ -141,6 +143,7 @@ pub fn run(config: &Path, to_stderr: bool, level: Option<LevelFilter>) -> Result
         clients: Clients::default(),
         loading: Loading::new(home),
         records,
+        audit,
         past,
         meters: Meters::find(),
         scrapes: Scrapes::default(),
@@ -185,6 +188,7 @@ pub fn run(config: &Path, to_stderr: bool, level: Option<LevelFilter>) -> Result
     }
 }
 
+mod audit;
 mod control;
 mod counting;
 mod inside;
@@ -212,6 +216,7 @@ struct Tree {
     clients: Clients,
     loading: Loading,
     records: Records,
+    audit: Audit,
     past: Past,
     meters: Meters,
     scrapes: Scrapes,
@@ -235,8 +240,13 @@ impl Tree {
     /// Takes over what an earlier supervisor left.
     fn recover(&mut self) -> Result<(), TreeError> {
         self.feed(Event::Held(self.holds.clone()));
-        let Recovery { recovered, strays } = recover(&self.records)?;
-        self.past.found_unknown(strays);
+        let Recovery {
+            recovered,
+            strays,
+            lost,
+        } = recover(&self.records)?;
+        self.past.found_unknown(strays.len() as u64);
+        lost.iter().for_each(|name| self.note_gap(name));
         for Recovered { record, pidfd } in recovered {
             let (plan, name) = (record.plan.clone(), record.plan.name.clone());
             let knot = record.knot.as_ref().zip(pidfd.as_ref());
@@ -264,6 +274,8 @@ impl Tree {
                 knot: watched,
             };
             self.containers.insert(name.clone(), container);
+            // Before it can be started anew.
+            self.note_secrets(&name, false);
             self.feed(Event::Found {
                 plan,
                 history,
@@ -318,6 +330,7 @@ impl Tree {
             self.past.keep();
             self.clients.expire(&mut self.poll, now());
             self.scrape();
+            self.catch_up_audit();
             let timeout = self.next().map(|at| at.saturating_sub(now()));
             for ready in system("poll", self.poll.wait(timeout))? {
                 match ready {
@@ -351,6 +364,7 @@ impl Tree {
             self.watchdog.alive(now()),
             self.clients.next_deadline(),
             self.scrapes.next(),
+            self.audit.next(),
         ];
         timers.into_iter().flatten().min()
     }
@@ -469,7 +483,10 @@ impl Tree {
         }
         self.containers
             .insert(name.clone(), Container { record, knot });
-        self.begin_to_hear(&name);
+        match ending {
+            None => self.begin_to_hear(&name),
+            Some(_) => self.note_secrets(&name, true),
+        }
         ending.map(|ending| Event::Ended(name, ending))
     }
 
@@ -482,6 +499,7 @@ impl Tree {
             warn!("{name}: cannot reap its knot: {err}");
         }
         self.hear(name);
+        self.note_secrets(name, true);
         let told = self.records.ending(name);
         let ending = told.ending.clone();
         if let Some(container) = self.containers.get_mut(name)
@@ -564,7 +582,7 @@ impl Tree {
         let home = self.loading.home();
         self.past.forget();
         let _ = fs::remove_file(home.metrics_socket());
-        commands::discard_stale(&self.records);
+        commands::discard_stale(&self.records, self.audit.log());
         self.records.remove_dir();
         if home.state_dir.exists() {
             // Someone runs a command, which needs the rest.

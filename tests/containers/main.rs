@@ -10,6 +10,7 @@ mod probe;
 #[allow(dead_code, reason = "shared with tests/chaos and tests/faults")]
 mod tree;
 
+mod audit;
 mod bad_input;
 mod confinement;
 mod descriptors;

@@ -18,6 +18,7 @@ mod probe;
 mod tree;
 
 mod alike;
+mod audit;
 mod bridged;
 mod clean;
 mod cmd;

@@ -4,8 +4,10 @@
 //! to the same key or to another, has the same second and third column, and no
 //! container is restarted for it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path, PathBuf};
 
 use lithos_crypt::{SecretType, Token};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -76,7 +78,60 @@ pub enum Piece {
     },
 }
 
+/// How a secret is delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Form {
+    /// As an environment variable, or several.
+    Variable,
+    /// As a file.
+    File,
+    /// In the midst of a file.
+    Template,
+}
+
+impl fmt::Display for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Form::Variable => "variable",
+            Form::File => "file",
+            Form::Template => "template",
+        })
+    }
+}
+
+/// A place where a secret is delivered.
+#[derive(Debug)]
+pub struct Place<'a> {
+    /// What it is called: a variable, or a file's path.
+    pub name: Cow<'a, str>,
+    /// How it is delivered there.
+    pub form: Form,
+    /// The file that is made of the template.
+    pub template: Option<&'a Path>,
+    /// Itself.
+    pub sealed: &'a Sealed,
+}
+
 impl Secrets {
+    /// Every place where one is delivered, in the order in which they are opened.
+    pub fn places(&self) -> Vec<Place<'_>> {
+        let environ = self.environ.iter().map(|(name, sealed)| Place {
+            name: name.into(),
+            form: Form::Variable,
+            template: None,
+            sealed,
+        });
+        let files = self.files.iter().flat_map(SecretFile::places);
+        environ.chain(files).collect()
+    }
+
+    /// Whether it is left to the keys which token of some secret is opened.
+    pub fn is_open(&self) -> bool {
+        let mut places = self.places().into_iter();
+        places.any(|place| place.sealed.tokens.len() > 1)
+    }
+
     /// Whether there is none: then no key file is opened either.
     pub fn is_empty(&self) -> bool {
         self.environ.is_empty() && self.files.is_empty()
@@ -120,6 +175,37 @@ impl PartialEq for Secrets {
             && one.namespaces == two.namespaces
             && one.environ == two.environ
             && one.files == two.files
+    }
+}
+
+impl SecretFile {
+    /// What it is called where a secret is named.
+    pub fn name(&self) -> Cow<'_, str> {
+        self.path.to_string_lossy()
+    }
+
+    fn places(&self) -> Vec<Place<'_>> {
+        let pieces = match &self.content {
+            Content::Secret(sealed) => {
+                return vec![Place {
+                    name: self.name(),
+                    form: Form::File,
+                    template: None,
+                    sealed,
+                }];
+            }
+            Content::Template(pieces) => pieces,
+        };
+        let places = pieces.iter().filter_map(|piece| match piece {
+            Piece::Text(_) => None,
+            Piece::Secret { name, sealed } => Some(Place {
+                name: name.into(),
+                form: Form::Template,
+                template: Some(&self.path),
+                sealed,
+            }),
+        });
+        places.collect()
     }
 }
 
@@ -174,7 +260,7 @@ impl Sealed {
 /// A list of tokens, as long as there is nothing else to say.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
-enum Form {
+enum Written {
     Tokens(Vec<String>),
     #[serde(rename_all = "kebab-case")]
     Map {
@@ -189,8 +275,8 @@ enum Form {
 impl Serialize for Sealed {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let form = match (self.kind, &self.transform) {
-            (None, None) => Form::Tokens(self.tokens.clone()),
-            (kind, transform) => Form::Map {
+            (None, None) => Written::Tokens(self.tokens.clone()),
+            (kind, transform) => Written::Map {
                 tokens: self.tokens.clone(),
                 kind: kind.map(|kind| kind.name().to_owned()),
                 transform: transform.clone(),
@@ -202,12 +288,12 @@ impl Serialize for Sealed {
 
 impl<'de> Deserialize<'de> for Sealed {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(match Form::deserialize(deserializer)? {
-            Form::Tokens(tokens) => Self {
+        Ok(match Written::deserialize(deserializer)? {
+            Written::Tokens(tokens) => Self {
                 tokens,
                 ..Self::default()
             },
-            Form::Map {
+            Written::Map {
                 tokens,
                 kind,
                 transform,

@@ -29,6 +29,10 @@ pub struct Snapshot {
     pub queue: usize,
     /// Knots found that no record named.
     pub unknown: u64,
+    /// Lines of the audit log that wait to be written.
+    pub audit_owed: usize,
+    /// Times that such lines could not even be kept.
+    pub audit_lost: u64,
     /// Everything that was counted, of processes that are gone, too.
     pub total: Tally,
     /// By sandbox and process.
@@ -71,7 +75,15 @@ impl Snapshot {
         let containers = "Containers that are supervised, running or not";
         out.gauge("master_containers", containers, self.containers)?;
         let queue = "Containers that wait for their next start";
-        out.gauge("master_queue", queue, self.queue)
+        out.gauge("master_queue", queue, self.queue)?;
+        self.audit(out)
+    }
+
+    fn audit(&self, out: &mut Encoder<'_>) -> fmt::Result {
+        let help = "Lines of the audit log that wait until it can be written";
+        out.gauge("audit_lines_owed", help, self.audit_owed)?;
+        let help = "Times that lines of the audit log were lost, since they could not be kept";
+        out.counter("audit_losses", help, self.audit_lost)
     }
 
     fn totals(&self, out: &mut Encoder<'_>) -> fmt::Result {

@@ -120,6 +120,8 @@ impl Tree {
             restarts: self.past.restarts,
             sandboxes: self.loading.sandboxes(),
             unknown: self.past.unknown,
+            audit_owed: self.audit.log().count_owed(),
+            audit_lost: self.past.audit_lost,
             total: self.past.total,
             used,
             ..Snapshot::default()
