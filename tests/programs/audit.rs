@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::cmd::{ground_with, lithos_cmd};
 use crate::exec::exec;
 use crate::ground::Ground;
+use crate::metrics::{REQUEST, ask};
 use crate::tree::wait_or;
 
 fn audit(ground: &Ground, args: &[&str]) -> Output {
@@ -237,4 +238,26 @@ fn lists_the_secrets_by_their_last_use_and_what_is_missing() {
             .len(),
         1
     );
+}
+
+#[test]
+fn lines_that_wait_are_counted_and_tried_again_without_anybody_asking() {
+    let Some(ground) = Ground::new() else { return };
+    let token = ground.seal("alpha", "", "a secret");
+    let secrets = format!("secret-environ: {{ A: {token}, B: {token} }}");
+    ground.container(&format!("arguments: [report, sleep]\n{secrets}"));
+    symlink("/dev/full", ground.path("log/audit.log")).unwrap();
+    let tree = ground.start();
+    tree.result("shop/web.0", "report");
+    let wait = |owed: usize| {
+        let sample = format!("\nlithos_audit_lines_owed {owed}\n");
+        tree.wait(&sample, || {
+            ask(&ground, REQUEST).contains(&sample).then_some(())
+        });
+    };
+    wait(2);
+    assert!(ask(&ground, REQUEST).contains("\nlithos_audit_losses_total 0\n"));
+    fs::remove_file(ground.path("log/audit.log")).unwrap();
+    wait(0);
+    assert_eq!(lines(&ground), pairs(&[["start", "delivered"]; 2]));
 }

@@ -26,6 +26,7 @@ mod control;
 mod ctl;
 mod exec;
 mod exec_hostile;
+mod expired;
 mod help;
 mod loosened;
 mod metrics;

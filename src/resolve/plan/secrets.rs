@@ -5,11 +5,11 @@
 //! container is restarted for it.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use lithos_crypt::{SecretType, Token};
+use lithos_crypt::{Day, SecretType, Token};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Owner;
@@ -39,6 +39,8 @@ pub struct Sealed {
     pub kind: Option<SecretType>,
     /// What is made of its value.
     pub transform: Option<Transform>,
+    /// The last day that it is good for.
+    pub expires: Option<Day>,
 }
 
 /// A file with secrets.
@@ -144,8 +146,16 @@ impl Secrets {
             .flat_map(|(name, sealed)| sealed.variables(name))
     }
 
+    /// How many are past their last day, wherever they are delivered.
+    pub fn count_expired(&self, today: Day) -> usize {
+        let places = self.places().into_iter();
+        let expired = places.filter(|place| place.sealed.expires.is_some_and(|day| day < today));
+        let names: BTreeSet<_> = expired.map(|place| place.name).collect();
+        names.len()
+    }
+
     /// What all of it comes to for the container: labels in the place of tokens,
-    /// and no type. Where each secret has one value, whatever opens it, neither
+    /// and neither type nor end. Where each secret has one value, whatever opens it, neither
     /// the keys nor their files are part of it.
     pub fn essence(&self) -> Self {
         let mut essence = self.clone();
@@ -236,7 +246,7 @@ impl Sealed {
     /// Puts labels in the place of tokens, without their keys if all are of one
     /// value; whether they are.
     fn reduce(&mut self) -> bool {
-        self.kind = None;
+        (self.kind, self.expires) = (None, None);
         let labels: Vec<_> = self
             .tokens
             .iter()
@@ -269,17 +279,20 @@ enum Written {
         kind: Option<String>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         transform: Option<Transform>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires: Option<String>,
     },
 }
 
 impl Serialize for Sealed {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let form = match (self.kind, &self.transform) {
-            (None, None) => Written::Tokens(self.tokens.clone()),
-            (kind, transform) => Written::Map {
+        let form = match (self.kind, &self.transform, self.expires) {
+            (None, None, None) => Written::Tokens(self.tokens.clone()),
+            (kind, transform, expires) => Written::Map {
                 tokens: self.tokens.clone(),
                 kind: kind.map(|kind| kind.name().to_owned()),
                 transform: transform.clone(),
+                expires: expires.map(|day| day.to_string()),
             },
         };
         form.serialize(serializer)
@@ -297,11 +310,13 @@ impl<'de> Deserialize<'de> for Sealed {
                 tokens,
                 kind,
                 transform,
+                expires,
             } => Self {
                 tokens,
                 // A type that only another release knows is none that can be checked.
                 kind: kind.as_deref().and_then(SecretType::from_name),
                 transform,
+                expires: expires.as_deref().and_then(Day::parse),
             },
         })
     }
@@ -369,10 +384,12 @@ mod tests {
     }
 
     #[test]
-    fn a_type_changes_nothing_and_a_transform_does() {
+    fn a_type_or_an_end_changes_nothing_and_a_transform_does() {
         let plain = secrets(&[token(OLD, VALUE)], "/key");
         let mut other = plain.clone();
-        other.environ.get_mut("P").unwrap().kind = Some(SecretType::Password);
+        let sealed = other.environ.get_mut("P").unwrap();
+        sealed.kind = Some(SecretType::Password);
+        sealed.expires = Day::parse("2027-01-31");
         assert_eq!(plain, other);
         other.environ.get_mut("P").unwrap().transform = Some(Transform::Yescrypt);
         assert_ne!(plain, other);
@@ -386,8 +403,11 @@ mod tests {
         let mut more = plain;
         let sealed = more.environ.get_mut("P").unwrap();
         sealed.kind = Some(SecretType::SshKey);
+        sealed.expires = Day::parse("2027-01-31");
         sealed.transform = Some(Transform::Dotenv(vec!["A".into()]));
         let read: Secrets = serde_json::from_value(serde_json::to_value(&more).unwrap()).unwrap();
         assert_eq!(read.environ, more.environ);
+        let on = |day| read.count_expired(Day::parse(day).unwrap());
+        assert_eq!((on("2027-01-31"), on("2027-02-01")), (0, 1));
     }
 }

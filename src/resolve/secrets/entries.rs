@@ -55,6 +55,7 @@ impl<'a> Entry<'a> {
             tokens: self.sealed.tokens.clone(),
             kind: self.sealed.kind,
             transform: self.sealed.transform.clone(),
+            expires: self.sealed.expires,
         }
     }
 

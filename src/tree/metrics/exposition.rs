@@ -1,6 +1,6 @@
 //! The counters as OpenMetrics text. docs/metrics.md lists them for people.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Add;
 
@@ -33,6 +33,8 @@ pub struct Snapshot {
     pub audit_owed: usize,
     /// Times that such lines could not even be kept.
     pub audit_lost: u64,
+    /// Secrets that are past their last day, where there are any.
+    pub expired: BTreeMap<(Name, Name), usize>,
     /// Everything that was counted, of processes that are gone, too.
     pub total: Tally,
     /// By sandbox and process.
@@ -115,6 +117,13 @@ impl Snapshot {
                 t.failures
             }),
         ];
+        let help = "Secrets past the last day that their config says";
+        let mut family = out.family("process_secrets_expired", help, None, MetricType::Gauge)?;
+        let all: BTreeSet<_> = self.processes.keys().chain(self.expired.keys()).collect();
+        for process in all {
+            let count = self.expired.get(process).copied().unwrap_or_default();
+            measure(&mut family, &labels(process), count)?;
+        }
         for (name, help, of) in counters {
             let mut family = out.family(name, help, None, MetricType::Counter)?;
             for (process, figures) in &self.processes {
