@@ -242,3 +242,6 @@ fn read(file: &File) -> io::Result<Zeroizing<Vec<u8>>> {
     file.read_exact_at(&mut text, 0)?;
     Ok(text)
 }
+
+#[cfg(test)]
+mod tests;
