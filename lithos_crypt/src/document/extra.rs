@@ -83,27 +83,33 @@ impl Document {
             let map = format!("{{ value: {slice}, {key}: {text} }}");
             return Ok(Patch::replace(node.range.clone(), map));
         }
+        self.list_to_map(entry, slot, key, text).ok_or(layout)
+    }
+
+    /// The same, of a list with a line for each token.
+    fn list_to_map(
+        &self,
+        entry: &Entry<'_>,
+        slot: &Slot<'_>,
+        key: &str,
+        text: &str,
+    ) -> Option<Patch> {
         let start = line_of(self.text(), slot.key.range.start).start;
         let indent = &self.text()[start..slot.key.range.start];
-        let tokens: Option<Vec<String>> = entry
-            .values()
-            .iter()
-            .map(|value| value.text.map(str::to_owned))
-            .collect();
-        let last = &entry.values().len() - 1;
-        let end = entry.ranges().get(last).map(|(range, _)| range.end);
-        let (Some(tokens), Some(end)) = (tokens, end) else {
-            return Err(layout);
-        };
+        let values = entry.values();
+        let tokens = values.iter().map(|value| value.text.map(str::to_owned));
+        let tokens = tokens.collect::<Option<Vec<_>>>()?;
+        let (last, _) = entry.ranges().pop()?;
+        let range = slot.key.range.end..last.end;
         // A comment has its place between the lines.
-        let old = &self.text()[slot.key.range.end..end];
-        if old.contains('#') || !indent.bytes().all(|byte| byte == b' ') {
-            return Err(layout);
+        let has_comment = self.text()[range.clone()].contains('#');
+        if has_comment || !indent.bytes().all(|byte| byte == b' ') {
+            return None;
         }
         let (newline, indent) = (newline(self.text()), format!("{indent}  "));
         let items = block_items(&tokens, &indent, newline);
         let map = format!(":{newline}{indent}value:{items}{newline}{indent}{key}: {text}");
-        Ok(Patch::replace(slot.key.range.end..end, map))
+        Some(Patch::replace(range, map))
     }
 
     /// Proves that this extra is there, and that nothing else is different.
