@@ -3,10 +3,9 @@
 //! It does what [`machine`](super::machine) decides, and tells it what came of
 //! it. Nothing here waits for anything but the poll.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::io;
-use std::os::fd::AsFd;
 use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -27,15 +26,14 @@ use super::ending::{LastEnd, Told};
 use super::heritage::{Heritage, Program};
 use super::holds::{Holds, HoldsError};
 use super::launch::{self, LaunchError, Launcher};
-use super::loading::{Loading, rehearse};
+use super::loading::Loading;
 use super::log::{self, Destination, about};
-use super::machine::{Action, Desired, Ending, Event, Found, Machine};
+use super::machine::{Action, Ending, Event, Machine};
 use super::metrics::Scrapes;
 use super::past::Past;
 use super::pid_file::{PidFile, PidFileError};
 use super::poll::{Poll, Ready, Watched};
 use super::records::{Record, Records, RecordsError};
-use super::recovery::{Recovered, Recovery, recover};
 use super::reports::Reports;
 use super::service::{self, Watchdog};
 use super::signals::{Request, Signals};
@@ -193,6 +191,8 @@ mod control;
 mod counting;
 mod inside;
 mod metrics;
+mod reloading;
+mod taking_over;
 
 /// A descriptor for each knot, and some for each launch.
 fn raise_open_file_limit() {
@@ -237,87 +237,10 @@ struct Container {
 }
 
 impl Tree {
-    /// Takes over what an earlier supervisor left.
-    fn recover(&mut self) -> Result<(), TreeError> {
-        self.feed(Event::Held(self.holds.clone()));
-        let Recovery {
-            recovered,
-            strays,
-            lost,
-        } = recover(&self.records)?;
-        self.past.found_unknown(strays.len() as u64);
-        lost.iter().for_each(|name| self.note_gap(name));
-        for Recovered { record, pidfd } in recovered {
-            let (plan, name) = (record.plan.clone(), record.plan.name.clone());
-            let knot = record.knot.as_ref().zip(pidfd.as_ref());
-            let knot = knot.map(|(knot, pidfd)| (knot, pidfd.as_fd()));
-            self.sockets.take_back(&plan, knot);
-            let state = match (&record.knot, record.stopping) {
-                (None, _) => Found::Resting,
-                (Some(_), None) => Found::Running,
-                (Some(_), Some(since)) => Found::Stopping(since),
-            };
-            let history = record.history;
-            let gone = record.knot.is_some() && pidfd.is_none();
-            if let (Some(knot), Some(_)) = (&record.knot, &pidfd) {
-                info!(target: &about(&name.sandbox), "{name}: found running, pid {}", knot.pid);
-            }
-            let watched = match pidfd {
-                Some(pidfd) => {
-                    let watched = self.poll.watch(&name, pidfd);
-                    Some(system("poll", watched.map_err(|(_, err)| err))?)
-                }
-                None => None,
-            };
-            let container = Container {
-                record,
-                knot: watched,
-            };
-            self.containers.insert(name.clone(), container);
-            // Before it can be started anew.
-            self.note_secrets(&name, false);
-            self.feed(Event::Found {
-                plan,
-                history,
-                state,
-            });
-            match gone {
-                true => self.ended(&name),
-                false => self.begin_to_hear(&name),
-            }
-        }
-        Ok(())
-    }
-
-    /// Reads all files, and wants what they ask for.
-    fn load(&mut self) -> Result<(), TreeError> {
-        let loaded = self.loading.everything()?;
-        let named = self.containers.keys().map(|name| name.sandbox.clone());
-        let mut gone: BTreeSet<_> = named.collect();
-        for (sandbox, desired) in loaded {
-            gone.remove(&sandbox);
-            self.reserve(&desired);
-            self.feed(Event::Loaded(sandbox, desired));
-        }
-        for sandbox in gone {
-            self.feed(Event::Loaded(sandbox, Some(BTreeMap::new())));
-        }
-        info!("loaded; {}", self.status());
-        Ok(())
-    }
-
     /// What the supervisor is about, in a few words.
     fn status(&self) -> String {
         let containers = self.machine.containers().count();
         format!("supervising {containers} containers")
-    }
-
-    /// What will be started keeps its sockets open from now on.
-    fn reserve(&mut self, desired: &Desired) {
-        let processes = desired.iter().flat_map(BTreeMap::values);
-        for plan in processes.flatten().flatten() {
-            self.sockets.reserve(plan);
-        }
     }
 
     /// Polls, until there is something that ends or replaces this supervisor.
@@ -546,35 +469,6 @@ impl Tree {
         if self.loading.home().master.cgroup_name.as_ref() != Some(&cgroup.parent) {
             cgroup::remove_parent(&cgroup.parent);
         }
-    }
-
-    /// Replaces this program by what is at its path now. Returns only if that
-    /// would not go well: then everything stays as it is.
-    fn reload(&mut self, program: &Program, pid_file: &PidFile) {
-        info!("reloading");
-        service::reloading(now());
-        self.refused = self.execute_again(program, pid_file);
-        self.refused_reloads += 1;
-        for reason in &self.refused {
-            error!("cannot reload: {reason}");
-        }
-        service::ready(&format!("{}; the last reload failed", self.status()));
-    }
-
-    /// Says why not.
-    fn execute_again(&self, program: &Program, pid_file: &PidFile) -> Vec<String> {
-        let home = self.loading.home();
-        if let Err(problems) = rehearse(home) {
-            return problems.iter().map(Problem::to_string).collect();
-        }
-        if let Err(err) = Holds::read(&home.holds_file()) {
-            return vec![err.to_string()];
-        }
-        if let Err(err) = Launcher::open(program.dir()) {
-            return vec![err.to_string()];
-        }
-        let Err(err) = program.execute_again(pid_file.as_fd(), self.sockets.kept());
-        vec![format!("cannot execute lithos_tree: {}", Cause(&err))]
     }
 
     /// Nothing runs any more: removes what was made for it.
