@@ -8,10 +8,13 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::Duration;
 
 use quick_error::quick_error;
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
 use super::Entry;
 use crate::cause::Cause;
@@ -20,6 +23,10 @@ use crate::tree::log::append;
 
 /// So many bytes wait at most.
 const MOST_OWED: u64 = 8 << 20;
+
+/// How often it is tried to lock a file, and how long to pause in between.
+const LOOKS: u32 = 25;
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// Where lines go.
 #[derive(Debug, Clone)]
@@ -61,9 +68,10 @@ impl Log {
     /// [`AuditError`]; nothing is left to be done about it.
     pub fn write(&self, entries: &[Entry]) -> Result<(), AuditError> {
         let bytes = to_bytes(entries);
-        let written = self
-            .catch_up()
-            .and_then(|_| append_whole(&self.path, &bytes));
+        let written = match self.catch_up() {
+            Err(err) if err.kind() != io::ErrorKind::WouldBlock => Err(err),
+            _ => append_whole(&self.path, &bytes),
+        };
         let Err(err) = written else { return Ok(()) };
         Err(match self.keep(entries, &bytes) {
             Ok(()) => AuditError::Owed(self.path.clone(), err),
@@ -77,7 +85,7 @@ impl Log {
             Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(false),
             opened => opened?,
         };
-        flock(&owed, FlockOperation::LockExclusive)?;
+        lock(&owed)?;
         let mut bytes = Vec::new();
         owed.read_to_end(&mut bytes)?;
         if bytes.is_empty() {
@@ -100,7 +108,7 @@ impl Log {
         let mut options = OpenOptions::new();
         options.append(true).create(true).mode(0o600);
         let mut owed = options.open(&self.owed)?;
-        flock(&owed, FlockOperation::LockExclusive)?;
+        lock(&owed)?;
         let before = owed.seek(SeekFrom::End(0))?;
         let full = || Err(io::Error::from(io::ErrorKind::QuotaExceeded));
         let written = match entries.first() {
@@ -122,6 +130,19 @@ impl Log {
     }
 }
 
+/// Keeps others from this file, who need it for an instant only. One of them may
+/// have been stopped in it, for whom nobody waits long.
+fn lock(file: &File) -> io::Result<()> {
+    for _ in 0..LOOKS {
+        match flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) => sleep(PAUSE),
+            // Not every file system can do that, nor is it needed then for much.
+            _ => return Ok(()),
+        }
+    }
+    Err(io::ErrorKind::WouldBlock.into())
+}
+
 fn to_bytes(entries: &[Entry]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for entry in entries {
@@ -131,28 +152,31 @@ fn to_bytes(entries: &[Entry]) -> Vec<u8> {
     bytes
 }
 
-/// In one go, so that lines of others do not come between.
-fn append_whole(path: &std::path::Path, bytes: &[u8]) -> io::Result<()> {
+/// All of it or nothing, without lines of others in between.
+fn append_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if bytes.is_empty() {
         return Ok(());
     }
     let mut log = append(path, 0o600)?;
-    let torn = is_torn(path, &log)?;
-    match torn {
+    lock(&log)?;
+    let found = log.metadata()?;
+    // Whoever wrote last was killed in it, or the machine was.
+    let torn = found.is_file() && found.len() > 0 && last_byte(path, found.len())? != b'\n';
+    let written = match torn {
         true => log.write_all(&[b"\n", bytes].concat()),
         false => log.write_all(bytes),
+    };
+    if written.is_err() && found.is_file() {
+        // It is tried again, and should not fill what room there is with its beginning.
+        let _ = log.set_len(found.len());
     }
+    written
 }
 
-/// Whether it ends within a line: the disk was full.
-fn is_torn(path: &std::path::Path, log: &File) -> io::Result<bool> {
-    let found = log.metadata()?;
-    if !found.is_file() || found.len() == 0 {
-        return Ok(false);
-    }
+fn last_byte(path: &Path, length: u64) -> io::Result<u8> {
     let mut last = [0];
-    File::open(path)?.read_exact_at(&mut last, found.len() - 1)?;
-    Ok(last != *b"\n")
+    File::open(path)?.read_exact_at(&mut last, length - 1)?;
+    Ok(last[0])
 }
 
 #[cfg(test)]
@@ -236,6 +260,22 @@ mod tests {
             owed: scratch.path().join("none/audit.owed"),
         };
         let err = nowhere.write(&[entry("lost")]).unwrap_err();
+        assert!(matches!(err, AuditError::Lost(..)), "{err}");
+    }
+
+    #[test]
+    fn whoever_is_stopped_while_holding_what_waits_stops_nobody() {
+        let scratch = Scratch::new();
+        let log = log(&scratch, "audit.log");
+        let held = File::create(&log.owed).unwrap();
+        lock(&held).unwrap();
+        log.write(&[entry("one")]).unwrap();
+        assert_eq!(gaps(log.path.clone()), ["one"]);
+        let full = Log {
+            path: "/dev/full".into(),
+            ..log
+        };
+        let err = full.write(&[entry("lost")]).unwrap_err();
         assert!(matches!(err, AuditError::Lost(..)), "{err}");
     }
 
