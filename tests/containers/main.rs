@@ -29,6 +29,7 @@ mod real_programs;
 mod recovery;
 mod reload;
 mod rotation;
+mod secret_defaults;
 mod secret_files;
 mod secret_programs;
 mod secrets;
