@@ -186,7 +186,7 @@ fn run(home: &Home, options: &Options) -> Result<u8, CmdError> {
     let made = std::fs::create_dir_all(&home.mount_dir);
     system("make the mount directory", made)?;
     let records = Records::open(&home.state_dir)?;
-    let audit = Log::of(&home);
+    let audit = Log::of(home);
     discard_stale(&records, &audit);
     let program = system("find lithos_cmd", Program::of_this_process())?;
     let launcher = Launcher::open(program.dir())?;

@@ -106,7 +106,7 @@ fn execute(home: &Home, options: &Options) -> Result<u8, ExecError> {
     let launcher = Launcher::open(Program::of_this_process()?.dir())?;
     let signals = foreground::block_signals()?;
     let mut told = None;
-    let audit = Audited::new(Log::of(&home), &plan);
+    let audit = Audited::new(Log::of(home), &plan);
     foreground::attend_interactive(&signals, |standard| {
         let (launched, tale) = launcher.join(&running, &plan, standard)?;
         told = Some(tale);
