@@ -14,6 +14,7 @@
 //!
 //! Read ARCHITECTURE.md first; then [`resolve::plan`], which everything meets in.
 
+pub mod audit;
 pub mod bridge;
 pub mod changes;
 pub mod check;

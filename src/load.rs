@@ -196,6 +196,7 @@ pub fn sandbox(home: &Home, name: &Name, alternate: Option<&Path>) -> SandboxLoa
     load.log = Some((home.sandbox_log(name, &sandbox), level));
     let doc = Doc::new(&sandbox, &source);
     load.problems.extend(resolve::sandbox(name, doc));
+    load.problems.extend(resolve::sandbox_log(home, name, doc));
     if load.problems.iter().any(|p| p.severity == Severity::Error) {
         return load;
     }

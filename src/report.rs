@@ -26,6 +26,10 @@ pub enum Report {
         /// How far Landlock restricts it; none: it is off.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         landlock: Option<Level>,
+        /// The labels of the tokens that were opened, in the order of
+        /// `plan::Secrets::places`; none: no secret has several.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        opened: Vec<String>,
     },
     /// The container or its process could not be started; the knot ends.
     Failed {
@@ -37,6 +41,9 @@ pub enum Report {
         /// What a shell would end with: 125 our own failure, 126 not
         /// executable, 127 not found.
         status: u8,
+        /// Secrets that could not be delivered.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        refused: Vec<RefusedSecret>,
     },
     /// The process ended. With `restart-process-only` another `Started` may follow.
     Ended {
@@ -60,6 +67,16 @@ impl Report {
         let mut lines = lines.split(|byte| *byte == b'\n').rev();
         lines.find_map(|line| serde_json::from_slice(line).ok())
     }
+}
+
+/// A secret that could not be delivered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct RefusedSecret {
+    /// What it is called: a variable, or a file's path.
+    pub name: String,
+    /// The outcome of each of its tokens, or what is wrong with its value.
+    pub outcomes: Vec<String>,
 }
 
 /// How a process ended.

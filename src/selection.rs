@@ -49,6 +49,17 @@ impl Selection {
         self.and_broader().any(|broader| broader == *other)
     }
 
+    /// Whether the container, or the process whose command it is, belongs to it.
+    pub fn concerns(&self, name: &ContainerName) -> bool {
+        match self {
+            Self::Container(container) => container == name,
+            Self::Process(..) | Self::Sandbox(_) => self.covers(&ContainerName {
+                command: false,
+                ..name.clone()
+            }),
+        }
+    }
+
     /// Whether the container belongs to it; a command belongs to none.
     pub fn covers(&self, name: &ContainerName) -> bool {
         !name.command

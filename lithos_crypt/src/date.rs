@@ -37,7 +37,12 @@ impl Day {
     /// The current day.
     pub fn today() -> Day {
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        Day::after_epoch((since.unwrap_or_default().as_secs() / 86400) as i64)
+        Day::of_unix(since.unwrap_or_default().as_secs())
+    }
+
+    /// The day of a time in seconds since 1970, UTC.
+    pub fn of_unix(seconds: u64) -> Day {
+        Day::after_epoch((seconds / 86400) as i64)
     }
 
     /// The day so many days after 1970-01-01 (Howard Hinnant,

@@ -6,7 +6,7 @@
 use zeroize::Zeroizing;
 
 use crate::stack::wiping_stack;
-use crate::{FoundNamespace, Namespace, OpenError, PrivateKey, Refusal, ShortHash, Token};
+use crate::{FoundNamespace, Label, Namespace, OpenError, PrivateKey, Refusal, ShortHash, Token};
 
 /// How the secret will be handed over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,6 +49,7 @@ impl<'a, const N: usize> From<&'a [Namespace; N]> for Allowed<'a> {
 /// An opened secret. Wiped from memory when dropped; has neither `Debug` nor
 /// `Display`, so that it is not printed by accident.
 pub struct Secret {
+    label: Label,
     namespace: Namespace,
     /// `<namespace>:<secret>`, as it came out of the box.
     plaintext: Zeroizing<Vec<u8>>,
@@ -60,6 +61,11 @@ impl Secret {
     /// The namespace that the secret was sealed for.
     pub fn namespace(&self) -> &Namespace {
         &self.namespace
+    }
+
+    /// The label of the token that was opened.
+    pub fn label(&self) -> Label {
+        self.label
     }
 
     /// The secret's exact bytes.
@@ -105,6 +111,7 @@ impl Token {
             return Err(OpenError::NotEnvSafe);
         }
         Ok(Secret {
+            label: self.label(),
             namespace,
             plaintext,
             start: colon + 1,
@@ -180,7 +187,7 @@ mod tests {
     use curve25519_dalek::MontgomeryPoint;
 
     use super::*;
-    use crate::{Label, read_private_keys, sealed_box};
+    use crate::{read_private_keys, sealed_box};
 
     fn keys() -> Vec<PrivateKey> {
         read_private_keys(include_bytes!("../tests/vectors/keys/alpha")).unwrap()

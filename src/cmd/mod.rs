@@ -26,6 +26,7 @@ use quick_error::quick_error;
 use rustix::fs::Mode;
 use rustix::process::umask;
 
+use crate::audit::log::Log;
 use crate::cause::Cause;
 use crate::config::process::Kind;
 use crate::foreground::{self, ForegroundError, OUR_FAILURE};
@@ -185,7 +186,8 @@ fn run(home: &Home, options: &Options) -> Result<u8, CmdError> {
     let made = std::fs::create_dir_all(&home.mount_dir);
     system("make the mount directory", made)?;
     let records = Records::open(&home.state_dir)?;
-    discard_stale(&records);
+    let audit = Log::of(home);
+    discard_stale(&records, &audit);
     let program = system("find lithos_cmd", Program::of_this_process())?;
     let launcher = Launcher::open(program.dir())?;
     let signals = foreground::block_signals()?;
@@ -194,7 +196,7 @@ fn run(home: &Home, options: &Options) -> Result<u8, CmdError> {
     record.caller = Some(system("note which process this is", own_note())?);
     let ended = attend(launcher, &records, &mut record, &signals);
     let report = records.last_report(&name);
-    discard(&records, &name, Some(&record));
+    discard(&records, &audit, &name, Some(record));
     ended?;
     foreground::status(report).ok_or(CmdError::Knot(name))
 }

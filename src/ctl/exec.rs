@@ -17,12 +17,15 @@ use std::process::ExitCode;
 
 use quick_error::quick_error;
 
+use crate::audit::log::Log;
+use crate::audit::{self, Occasion, Outcome};
 use crate::cause::Cause;
 use crate::foreground::{self, ForegroundError, OUR_FAILURE};
 use crate::load::Home;
 use crate::master_option::MasterOption;
 use crate::name::ContainerName;
 use crate::report::Report;
+use crate::resolve::plan::Plan;
 use crate::tree::heritage::Program;
 use crate::tree::launch::{LaunchError, Launcher};
 use crate::tree::records::{Records, RecordsError};
@@ -103,21 +106,60 @@ fn execute(home: &Home, options: &Options) -> Result<u8, ExecError> {
     let launcher = Launcher::open(Program::of_this_process()?.dir())?;
     let signals = foreground::block_signals()?;
     let mut told = None;
+    let audit = Audited::new(Log::of(home), &plan);
     foreground::attend_interactive(&signals, |standard| {
         let (launched, tale) = launcher.join(&running, &plan, standard)?;
         told = Some(tale);
+        audit.note(Outcome::Intended);
         Ok::<_, ExecError>(launched)
     })?;
-    let report = told.and_then(last_of);
-    foreground::status(report).ok_or(ExecError::Joiner)
+    let reports = told.map(all_of).unwrap_or_default();
+    audit.note(match reports.first() {
+        Some(Report::Started { time, opened, .. }) => {
+            let time = *time;
+            Outcome::Delivered { time, opened }
+        }
+        Some(Report::Failed { refused, .. }) => Outcome::Failed(refused),
+        Some(Report::Ended { .. }) => Outcome::Failed(&[]),
+        None => Outcome::Unknown,
+    });
+    foreground::status(reports.into_iter().last()).ok_or(ExecError::Joiner)
 }
 
-/// The last report that is in this pipe.
-fn last_of(tale: OwnedFd) -> Option<Report> {
-    // If the joiner was killed, the command may not yet have been.
-    rustix::io::ioctl_fionbio(&tale, true).ok()?;
+/// The reports that are in this pipe.
+fn all_of(tale: OwnedFd) -> Vec<Report> {
     let mut lines = Vec::new();
-    // What was read stays if there is nothing more.
-    let _ = File::from(tale).read_to_end(&mut lines);
-    Report::last(&lines)
+    // If the joiner was killed, the command may not yet have been.
+    if rustix::io::ioctl_fionbio(&tale, true).is_ok() {
+        // What was read stays if there is nothing more.
+        let _ = File::from(tale).read_to_end(&mut lines);
+    }
+    let lines = lines.split(|byte| *byte == b'\n');
+    lines
+        .filter_map(|line| serde_json::from_slice(line).ok())
+        .collect()
+}
+
+/// The secrets that the command is given. There is no record of it that could tell
+/// others, so it is noted before, and again after.
+struct Audited<'a> {
+    log: Log,
+    plan: &'a Plan,
+    start: String,
+}
+
+impl<'a> Audited<'a> {
+    fn new(log: Log, plan: &'a Plan) -> Self {
+        let start = audit::new_start();
+        Self { log, plan, start }
+    }
+
+    fn note(&self, outcome: Outcome<'_>) {
+        let entries = audit::lines(self.plan, &self.start, Occasion::Exec, outcome);
+        if !entries.is_empty()
+            && let Err(err) = self.log.write(&entries)
+        {
+            eprintln!("warning: {err}");
+        }
+    }
 }

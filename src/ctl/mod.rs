@@ -1,10 +1,11 @@
 //! `lithos_ctl`: sees and steers what a supervisor runs.
 //!
-//! Everything but `exec` and `logs` is asked of the supervisor over its control
+//! Everything but `exec`, `logs` and `audit` is asked of the supervisor over its control
 //! socket, see docs/control.md. The supervisor only does what is done at once; what takes
 //! time, as a rolling restart, is done here, one step after the other. So a
 //! `lithos_ctl` that is killed leaves nothing half-way in the supervisor.
 
+pub mod audit;
 pub mod error;
 pub mod exec;
 pub mod hold;
@@ -58,6 +59,8 @@ enum Command {
     Logs(logs::Options),
     /// Execute a command inside a container
     Exec(exec::Options),
+    /// Show which secrets were delivered to what, and when last
+    Audit(audit::Options),
 }
 
 /// The program.
@@ -89,6 +92,7 @@ fn run(home: &Home, command: &Command) -> Result<(), CtlError> {
         Command::Start(options) => restart::start(&supervisor, options),
         Command::Reload(options) => reload::run(&supervisor, options),
         Command::Logs(options) => logs::run(home, options),
+        Command::Audit(options) => audit::run(home, options),
         Command::Exec(_) => Ok(()),
     }
 }

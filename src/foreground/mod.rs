@@ -210,6 +210,7 @@ pub fn status(report: Option<Report>) -> Option<u8> {
             reason,
             hint,
             status,
+            ..
         }) => {
             eprintln!("error: {reason}");
             if let Some(hint) = hint {

@@ -10,6 +10,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::path::Path;
 
+use lithos_crypt::Label;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::SigSet;
 use nix::unistd::setsid;
@@ -38,13 +39,13 @@ pub fn run(start: &Start<'_>, doors: &Doors, ready: OwnedFd, tell: OwnedFd) -> !
     let above = start.plan.sockets.iter().map(|socket| socket.fd + 1).max();
     let above = above.unwrap_or(0).max(3) as RawFd;
     let tell = rustix::io::fcntl_dupfd_cloexec(&tell, above).unwrap_or(tell);
-    let Err(failure) = become_process(start, doors);
+    let Err(failure) = become_process(start, doors, &tell);
     let line = serde_json::to_vec(&failure.report()).expect("a report is always JSON");
     let _ = File::from(tell).write_all(&line);
     std::process::exit(failure.status().into());
 }
 
-fn become_process(start: &Start<'_>, doors: &Doors) -> Result<Infallible, Failure> {
+fn become_process(start: &Start<'_>, doors: &Doors, tell: &OwnedFd) -> Result<Infallible, Failure> {
     let plan = start.plan;
     doors.enter()?;
     setsid().cannot("begin", "a session")?;
@@ -72,6 +73,9 @@ fn become_process(start: &Start<'_>, doors: &Doors) -> Result<Infallible, Failur
         let _ = memory::lock_all(getrlimit(Resource::Memlock).current.is_none());
         let files = start.secret_files.iter().zip(&plan.secrets.files);
         let opened = start.keys.open_secrets(&plan.secrets)?;
+        if plan.secrets.is_open() {
+            tell_opened(tell, &opened.labels).cannot("tell", "which tokens were opened")?;
+        }
         environment::add_secrets(&mut variables, opened.environ)?;
         for ((fd, file), content) in files.zip(opened.files) {
             fill(fd, &content).cannot_at("write the secret", &file.path)?;
@@ -82,6 +86,14 @@ fn become_process(start: &Start<'_>, doors: &Doors) -> Result<Infallible, Failur
     descriptor::place(descriptors).cannot("place", "the file descriptors")?;
     confine::limit(&plan.limits, start.memlock).cannot("set", "the resource limits")?;
     executable.execute(&arguments, &variables)
+}
+
+/// A line before any other, for the audit log.
+fn tell_opened(tell: &OwnedFd, labels: &[Label]) -> io::Result<()> {
+    let labels = labels.iter().map(Label::to_string);
+    let mut line = serde_json::to_vec(&labels.collect::<Vec<_>>())?;
+    line.push(b'\n');
+    File::from(tell.try_clone()?).write_all(&line)
 }
 
 /// The kernel has seen to the file's owner and mode; its mount is read-only, but

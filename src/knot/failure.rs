@@ -15,7 +15,7 @@ use crate::bridge::BridgeError;
 use crate::cause::Cause;
 use crate::confinement::landlock::LandlockError;
 use crate::confinement::seccomp::FilterError;
-use crate::report::Report;
+use crate::report::{RefusedSecret, Report};
 
 quick_error! {
     /// Why a container does not start.
@@ -112,7 +112,8 @@ quick_error! {
         Told {
             reason: String,
             hint: Option<String>,
-            status: u8
+            status: u8,
+            refused: Vec<RefusedSecret>
         } {
             display("{}", reason)
         }
@@ -192,6 +193,29 @@ impl Failure {
             reason: self.to_string(),
             hint: self.hint(),
             status: self.status(),
+            refused: self.refused(),
+        }
+    }
+
+    fn refused(&self) -> Vec<RefusedSecret> {
+        match self {
+            Failure::Secrets(refused) => refused.iter().map(Refused::told).collect(),
+            Failure::Told { refused, .. } => refused.clone(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl Refused {
+    /// For the audit log: outcomes alone.
+    fn told(&self) -> RefusedSecret {
+        let outcomes = match &self.fault {
+            Fault::Tokens(refusals) => refusals.iter().map(|r| r.error.outcome()).collect(),
+            Fault::Value(fault) => vec![fault.outcome()],
+        };
+        RefusedSecret {
+            name: self.name.clone(),
+            outcomes: outcomes.into_iter().map(str::to_owned).collect(),
         }
     }
 }

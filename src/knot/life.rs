@@ -11,7 +11,7 @@ use rustix::time::{ClockId, clock_gettime};
 use super::child;
 use super::failure::{Attempt, Failure};
 use super::notice::Notices;
-use super::process::Start;
+use super::process::{Start, Started};
 use super::signals::{Signals, has_ended, pass_on, reap, to_group};
 use crate::report::End;
 use crate::resolve::plan::Plan;
@@ -41,8 +41,11 @@ pub fn once(
     // Of what was killed in the container before, a command knows nothing.
     let killed = start.cgroup.killed_for_memory();
     let joined = start.joined.is_some();
-    let process = start.process(signals)?;
-    notices.started(process, start.confinement.landlock());
+    let Started {
+        pid: process,
+        opened,
+    } = start.process(signals)?;
+    notices.started(process, start.confinement.landlock(), opened);
     // Key files and all else that only a start needs are closed.
     let cgroup = start.into_cgroup();
     give_up_all_but(TO_WAIT, CapabilitySet::empty())?;
@@ -70,8 +73,11 @@ pub fn again_and_again(
     loop {
         let (began, killed) = (now(), start.cgroup.killed_for_memory());
         history.started = Some(began);
-        let process = start.process(signals)?;
-        notices.started(process, start.confinement.landlock());
+        let Started {
+            pid: process,
+            opened,
+        } = start.process(signals)?;
+        notices.started(process, start.confinement.landlock(), opened);
         if history.starts == 0 {
             // Nobody writes them a second time.
             start.secret_files.clear();

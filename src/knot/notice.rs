@@ -39,13 +39,15 @@ impl Notices {
         log.cannot("pass", "the stdio log")
     }
 
-    /// The process was executed, restricted so far by Landlock, if at all.
-    pub fn started(&mut self, process: Pid, landlock: Option<Level>) {
+    /// The process was executed, restricted so far by Landlock, if at all; it has
+    /// opened the tokens with these labels.
+    pub fn started(&mut self, process: Pid, landlock: Option<Level>, opened: Vec<String>) {
         let now = SystemTime::now();
         self.report(&Report::Started {
             time: seconds(now),
             pid: Some(process.as_raw_nonzero().get()),
             landlock,
+            opened,
         });
         match landlock {
             Some(level) => self.log(now, &format!("started, {level}")),

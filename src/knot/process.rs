@@ -96,6 +96,14 @@ fn leave_room(resource: Resource, value: Option<u64>) -> rustix::io::Result<()> 
     setrlimit(resource, Rlimit { current, maximum })
 }
 
+/// A process that has executed its program.
+pub struct Started {
+    /// It.
+    pub pid: Pid,
+    /// The labels of the tokens that it opened, if some secret has several.
+    pub opened: Vec<String>,
+}
+
 impl Start<'_> {
     /// Closes all that only a start needs, key files above all.
     pub fn into_cgroup(self) -> Placement {
@@ -103,7 +111,7 @@ impl Start<'_> {
     }
 
     /// Makes the process and sees it execute the program.
-    pub fn process(&self, signals: &Signals) -> Result<Pid, Failure> {
+    pub fn process(&self, signals: &Signals) -> Result<Started, Failure> {
         let pipe = || pipe_with(PipeFlags::CLOEXEC).cannot("make", "a pipe");
         let ((ready, go), (tale, tell)) = (pipe()?, pipe()?);
         let doors = self.cgroup.doors()?;
@@ -119,8 +127,8 @@ impl Start<'_> {
                 File::from(go)
                     .write_all(b"!")
                     .cannot("release", "the process")?;
-                self.listen(pid, tale, signals)?;
-                Ok(pid)
+                let opened = self.listen(pid, tale, signals)?;
+                Ok(Started { pid, opened })
             }
         }
     }
@@ -168,7 +176,8 @@ impl Start<'_> {
     }
 
     /// Waits for the exec, which closes the pipe, or for a failure told on it.
-    fn listen(&self, pid: Pid, tale: OwnedFd, signals: &Signals) -> Result<(), Failure> {
+    /// The labels of the tokens that were opened, if those were told.
+    fn listen(&self, pid: Pid, tale: OwnedFd, signals: &Signals) -> Result<Vec<String>, Failure> {
         rustix::io::ioctl_fionbio(&tale, true).cannot("prepare", "a pipe")?;
         let mut tale = File::from(tale);
         let mut told = Vec::new();
@@ -185,17 +194,29 @@ impl Start<'_> {
                 pass_on(signal, pid, self.plan.kind);
             }
         }
-        match serde_json::from_slice(&told) {
-            Ok(Report::Failed {
-                reason,
-                hint,
-                status,
-            }) => Err(Failure::Told {
-                reason,
-                hint,
-                status,
-            }),
-            _ => Ok(()),
-        }
+        hear(&told)
+    }
+}
+
+/// What the process has told of its start.
+fn hear(told: &[u8]) -> Result<Vec<String>, Failure> {
+    let mut lines = told.split(|byte| *byte == b'\n');
+    let opened = match told.first() {
+        Some(b'[') => lines.next().map(serde_json::from_slice),
+        _ => None,
+    };
+    match lines.next().map(serde_json::from_slice) {
+        Some(Ok(Report::Failed {
+            reason,
+            hint,
+            status,
+            refused,
+        })) => Err(Failure::Told {
+            reason,
+            hint,
+            status,
+            refused,
+        }),
+        _ => Ok(opened.and_then(Result::ok).unwrap_or_default()),
     }
 }

@@ -10,7 +10,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use lithos_crypt::{Delivery, Namespace, PrivateKey, open_first, read_private_keys};
+use lithos_crypt::{Delivery, Label, Namespace, PrivateKey, open_first, read_private_keys};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use zeroize::Zeroizing;
 
@@ -67,6 +67,7 @@ pub fn open_with(keys: &[PrivateKey], secrets: &Secrets) -> Result<Opened, Failu
     let mut opening = Opening {
         keys,
         namespaces: &namespaces,
+        labels: Vec::new(),
         refused: Vec::new(),
     };
     let mut opened = Opened::default();
@@ -76,6 +77,7 @@ pub fn open_with(keys: &[PrivateKey], secrets: &Secrets) -> Result<Opened, Failu
     for file in &secrets.files {
         opened.files.push(opening.content(file));
     }
+    opened.labels = opening.labels;
     match opening.refused.is_empty() {
         true => Ok(opened),
         false => Err(Failure::Secrets(opening.refused)),
@@ -89,12 +91,15 @@ pub struct Opened {
     pub environ: Vec<(String, Bytes)>,
     /// What is in each file, in the plan's order.
     pub files: Vec<Bytes>,
+    /// Which tokens were opened, in the order of `Secrets::places`.
+    pub labels: Vec<Label>,
 }
 
 /// Secrets being opened.
 struct Opening<'a> {
     keys: &'a [PrivateKey],
     namespaces: &'a [Namespace],
+    labels: Vec<Label>,
     refused: Vec<Refused>,
 }
 
@@ -123,7 +128,7 @@ impl Opening<'_> {
         let mut content = Bytes::default();
         match &file.content {
             Content::Secret(sealed) => {
-                let name = file.path.display().to_string();
+                let name = file.name().into_owned();
                 let value = self.open(&name, sealed, Delivery::File);
                 content = value.unwrap_or_default();
             }
@@ -160,6 +165,7 @@ impl Opening<'_> {
                 return None;
             }
         };
+        self.labels.push(secret.label());
         if !hashed {
             return Some(Zeroizing::new(secret.expose().to_vec()));
         }
@@ -236,3 +242,6 @@ fn read(file: &File) -> io::Result<Zeroizing<Vec<u8>>> {
     file.read_exact_at(&mut text, 0)?;
     Ok(text)
 }
+
+#[cfg(test)]
+mod tests;

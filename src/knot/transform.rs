@@ -53,6 +53,21 @@ quick_error! {
     }
 }
 
+impl ValueError {
+    /// Its name in the audit log.
+    pub fn outcome(&self) -> &'static str {
+        match self {
+            ValueError::Nul => "password-has-nul",
+            ValueError::TooLong => "password-too-long",
+            ValueError::Hash => "not-hashable",
+            ValueError::Line(_) => "dotenv-bad-line",
+            ValueError::Undeclared(_) => "dotenv-undeclared",
+            ValueError::Twice(_) => "dotenv-twice",
+            ValueError::Missing(_) => "dotenv-missing",
+        }
+    }
+}
+
 /// The password's hash, `$y$…`, with a new salt.
 pub fn yescrypt(password: &[u8]) -> Result<Bytes, ValueError> {
     if password.contains(&0) {

@@ -30,7 +30,7 @@ mod variables;
 mod volumes;
 
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 #[cfg(test)]
 mod properties;
 
@@ -142,6 +142,20 @@ pub fn sandbox(name: &Name, sandbox: Doc<'_, Sandbox>) -> Vec<Problem> {
     confinement::sandbox(sandbox, &mut problems);
     network::sandbox(sandbox, &mut problems);
     secrets::sandbox(sandbox, &mut problems);
+    problems.into_vec()
+}
+
+/// Whether the log of a sandbox, as the master config places it, is what lithos
+/// writes its audit log to.
+pub fn sandbox_log(home: &Home, name: &Name, sandbox: Doc<'_, Sandbox>) -> Vec<Problem> {
+    let mut problems = Problems::about(name.as_str());
+    let file = home.sandbox_log(name, sandbox.value);
+    if file == home.audit_log() {
+        let message = format!("the sandbox would log to {}, the audit log", file.display());
+        problems
+            .error(sandbox.at(&["log-file"]), message)
+            .hint("give it another `log-file`");
+    }
     problems.into_vec()
 }
 

@@ -91,6 +91,11 @@ impl Home {
         self.runtime_dir.join("holds.json")
     }
 
+    /// Which secret was given to which start.
+    pub fn audit_log(&self) -> PathBuf {
+        self.master.default_log_dir.join("audit.log")
+    }
+
     /// The supervisor's own log for a sandbox.
     pub fn sandbox_log(&self, name: &Name, sandbox: &Sandbox) -> PathBuf {
         match &sandbox.log_file {

@@ -26,7 +26,7 @@ use crate::confinement::rlimit::Resource;
 use crate::name::ContainerName;
 use crate::sys::socket::Listen;
 
-pub use secrets::{Content, Piece, Sealed, SecretFile, Secrets};
+pub use secrets::{Content, Form, Piece, Place, Sealed, SecretFile, Secrets};
 
 /// Everything about one container.
 ///

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use super::plan::{Limits, Network, Plan, Process, Stdio, Supervision};
+use super::plan::{Limits, Network, Plan, Process, Secrets, Stdio, Supervision};
 use super::problems::Problems;
 use super::variables::{EnvText, Text};
 use super::{
@@ -52,6 +52,11 @@ impl Before {
 }
 
 impl Template {
+    /// The secrets of each.
+    pub fn secrets(&self) -> &Secrets {
+        &self.plan.secrets
+    }
+
     /// The plans of all instances of a daemon; of a command, one, with the number 0.
     pub fn plans(&self) -> Vec<Rc<Plan>> {
         let numbers = 0..self.count() as u32;

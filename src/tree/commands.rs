@@ -3,15 +3,17 @@
 
 use ::log::{info, warn};
 
+use super::auditing;
 use super::log::about;
 use super::records::{Found, Record, Records};
+use crate::audit::log::Log;
 use crate::knot::cgroup::Hierarchies;
 use crate::name::ContainerName;
 use crate::sys::pidfd;
 
 /// Removes what is kept of commands that nobody runs any more. One that someone
 /// may be running is never touched, and what cannot be told is left alone.
-pub fn discard_stale(records: &Records) {
+pub fn discard_stale(records: &Records, audit: &Log) {
     for name in records.names().unwrap_or_default() {
         if !name.command {
             continue;
@@ -25,18 +27,24 @@ pub fn discard_stale(records: &Records) {
         };
         if let Some(record) = stale {
             info!(target: &about(&name.sandbox), "{name}: removing its record, nobody runs it");
-            discard(records, &name, record.as_deref());
+            discard(records, audit, &name, record.map(|record| *record));
         }
     }
 }
 
-/// Removes a command's cgroup and all that is kept of it.
-pub fn discard(records: &Records, name: &ContainerName, record: Option<&Record>) {
+/// Removes a command's cgroup and all that is kept of it, once it is noted which
+/// secrets it was given.
+pub fn discard(records: &Records, audit: &Log, name: &ContainerName, record: Option<Record>) {
     let target = about(&name.sandbox);
-    if let Some(cgroup) = record.and_then(|record| record.plan.cgroup.as_ref())
-        && let Err(err) = Hierarchies::find().and_then(|all| all.remove(cgroup))
-    {
-        return warn!(target: &target, "{name}: cannot remove its cgroup: {err}");
+    if let Some(mut record) = record {
+        if let (_, Err(err)) = auditing::note(audit, records, &mut record, true) {
+            warn!(target: &target, "{name}: {err}");
+        }
+        if let Some(cgroup) = &record.plan.cgroup
+            && let Err(err) = Hierarchies::find().and_then(|all| all.remove(cgroup))
+        {
+            return warn!(target: &target, "{name}: cannot remove its cgroup: {err}");
+        }
     }
     if let Err(err) = records.remove(name) {
         warn!(target: &target, "{name}: cannot remove its record: {err}");

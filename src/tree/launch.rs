@@ -19,6 +19,7 @@ use rustix::fs::{Mode, OFlags, fcntl_setfl, fstat, openat};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Signal, pidfd_send_signal};
 
+use super::auditing::Progress;
 use super::log;
 use super::records::{Knot, Record, Records};
 use super::sockets::{SocketError, Sockets};
@@ -128,6 +129,7 @@ impl Launcher {
         record: &mut Record,
         standard: Option<&Standard<'_>>,
     ) -> Result<Launched, LaunchError> {
+        record.audit = Progress::begin(&record.plan);
         step("write the record", records.write(record))?;
         let report = step("make the report", records.new_report(&record.plan.name))?;
         let sockets = sockets.take(&record.plan)?;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use ::log::{Level, warn};
+use lithos_crypt::Day;
 
 use super::log::{self, about};
 use super::machine::Desired;
@@ -46,6 +47,22 @@ impl Loading {
     /// How many sandboxes are configured.
     pub fn sandboxes(&self) -> usize {
         self.loads.len()
+    }
+
+    /// How many secrets are past their last day, by sandbox and process, where
+    /// there are any; of commands, too.
+    pub fn expired(&self, today: Day) -> BTreeMap<(Name, Name), usize> {
+        let mut expired = BTreeMap::new();
+        for load in &self.loads {
+            for process in load.processes.iter().flatten() {
+                let template = process.template.as_ref();
+                let count = template.map_or(0, |of| of.secrets().count_expired(today));
+                if count > 0 {
+                    expired.insert((load.name.clone(), process.name.clone()), count);
+                }
+            }
+        }
+        expired
     }
 
     /// What was wrong in the files when they were read last.

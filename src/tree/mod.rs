@@ -5,6 +5,7 @@
 //! later supervisor knows of an earlier one. Nothing here opens a secret or
 //! reads YAML: plans come from [`crate::load`]. Read [`machine`] first.
 
+pub mod auditing;
 pub mod backoff;
 pub mod clients;
 pub mod commands;
@@ -26,7 +27,7 @@ pub mod reports;
 pub mod run;
 pub mod running;
 #[cfg(test)]
-mod scratch;
+pub(crate) mod scratch;
 pub mod service;
 pub mod signals;
 pub mod sockets;

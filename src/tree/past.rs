@@ -26,6 +26,8 @@ struct Kept {
     restarts: u64,
     /// Knots found that no record named.
     unknown: u64,
+    /// Times that lines of the audit log could not even be kept.
+    audit_lost: u64,
     /// All containers that are gone.
     total: Tally,
     /// Those of them whose process has other containers.
@@ -41,6 +43,8 @@ pub struct Past {
     pub restarts: u64,
     /// Knots found that no record named.
     pub unknown: u64,
+    /// Times that lines of the audit log could not even be kept.
+    pub audit_lost: u64,
     /// All containers that are gone.
     pub total: Tally,
     processes: BTreeMap<(Name, Name), Tally>,
@@ -60,6 +64,7 @@ impl Past {
             boot_id: boot_id.to_owned(),
             restarts,
             unknown: kept.unknown,
+            audit_lost: kept.audit_lost,
             total: kept.total,
             processes: processes.map(|(s, p, tally)| ((s, p), tally)).collect(),
             changed: true,
@@ -70,6 +75,12 @@ impl Past {
     pub fn found_unknown(&mut self, count: u64) {
         self.unknown += count;
         self.changed |= count > 0;
+    }
+
+    /// Lines of the audit log are lost.
+    pub fn lost_audit_lines(&mut self) {
+        self.audit_lost += 1;
+        self.changed = true;
     }
 
     /// A container is gone; `last` of its process if there is no other.
@@ -100,6 +111,7 @@ impl Past {
             boot_id: self.boot_id.clone(),
             restarts: self.restarts,
             unknown: self.unknown,
+            audit_lost: self.audit_lost,
             total: self.total,
             processes: processes
                 .map(|((s, p), tally)| (s.clone(), p.clone(), *tally))

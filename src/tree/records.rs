@@ -23,6 +23,7 @@ use std::time::Duration;
 use quick_error::quick_error;
 use serde::{Deserialize, Serialize};
 
+use super::auditing::Progress;
 use super::backoff::History;
 use super::ending::{LastEnd, Told};
 use super::machine::Ending;
@@ -73,6 +74,9 @@ pub struct Record {
     /// How much of its report the supervisor has taken into account.
     #[serde(default)]
     pub heard: Heard,
+    /// What of it is in the audit log; none: it has no secrets, or was not started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit: Option<Progress>,
 }
 
 /// How far a supervisor has heard a report whose knot goes on after an end.
@@ -240,6 +244,7 @@ impl Records {
             last_end,
             tally,
             heard: Heard::default(),
+            audit: None,
         }
     }
 

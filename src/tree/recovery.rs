@@ -31,8 +31,10 @@ pub struct Recovered {
 pub struct Recovery {
     /// The containers with a record.
     pub recovered: Vec<Recovered>,
-    /// How many knots there were that no record names.
-    pub strays: u64,
+    /// Whose knots there were that no record names.
+    pub strays: Vec<ContainerName>,
+    /// Whose starts no record tells of any more.
+    pub lost: BTreeSet<ContainerName>,
 }
 
 /// Reads the records, and removes those that nothing can come of. Knots that
@@ -40,7 +42,7 @@ pub struct Recovery {
 /// would be started beside.
 pub fn recover(records: &Records) -> Result<Recovery, RecordsError> {
     let mut recovered = Vec::new();
-    let mut useless = Vec::new();
+    let (mut useless, mut torn) = (Vec::new(), Vec::new());
     for found in records.read_all()? {
         match found {
             Found::Record(record) => {
@@ -54,6 +56,10 @@ pub fn recover(records: &Records) -> Result<Recovery, RecordsError> {
             }
             Found::Torn(name) => {
                 warn!(target: &about(&name.sandbox), "{name}: removing its record, which cannot be read");
+                // Without a report nothing of it was ever let go on.
+                if records.report(&name).exists() {
+                    torn.push(name.clone());
+                }
                 useless.push(name);
             }
         }
@@ -61,10 +67,19 @@ pub fn recover(records: &Records) -> Result<Recovery, RecordsError> {
     let running = recovered.iter().filter(|found| found.pidfd.is_some());
     let known = running.filter_map(|found| found.record.knot.as_ref().map(|knot| knot.pid));
     let strays = kill_strays(records, &known.collect()).map_err(RecordsError::Strays)?;
+    // One whose start was only intended had not been let go on.
+    let intended = recovered.iter().filter(|found| found.record.knot.is_none());
+    let intended: BTreeSet<_> = intended.map(|found| &found.record.plan.name).collect();
+    let past_gate = strays.iter().filter(|name| !intended.contains(name));
+    let lost = past_gate.cloned().chain(torn).collect();
     for name in &useless {
         discard(records, name);
     }
-    Ok(Recovery { recovered, strays })
+    Ok(Recovery {
+        recovered,
+        strays,
+        lost,
+    })
 }
 
 fn discard(records: &Records, name: &ContainerName) {
@@ -73,9 +88,9 @@ fn discard(records: &Records, name: &ContainerName) {
     }
 }
 
-/// Returns how many there were.
-fn kill_strays(records: &Records, known: &BTreeSet<i32>) -> io::Result<u64> {
-    let mut strays = 0;
+/// Returns whose they were.
+fn kill_strays(records: &Records, known: &BTreeSet<i32>) -> io::Result<Vec<ContainerName>> {
+    let mut strays = Vec::new();
     let users = fs::read_link("/proc/self/ns/user")?;
     for entry in fs::read_dir("/proc")? {
         let pid = entry?
@@ -91,7 +106,7 @@ fn kill_strays(records: &Records, known: &BTreeSet<i32>) -> io::Result<u64> {
         };
         if let Some(name) = pidfd::unless_gone(knot_of(records, &users, pid))?.flatten() {
             warn!(target: &about(&name.sandbox), "{name}: killing its knot, pid {pid}, which has no record");
-            strays += 1;
+            strays.push(name);
             if pidfd_send_signal(&pidfd, Signal::KILL).is_ok() {
                 pidfd::wait(&pidfd)?;
             }

@@ -3,10 +3,9 @@
 //! It does what [`machine`](super::machine) decides, and tells it what came of
 //! it. Nothing here waits for anything but the poll.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::io;
-use std::os::fd::AsFd;
 use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -19,6 +18,7 @@ use rustix::process::{Signal, pidfd_send_signal, umask};
 use rustix::rand::{GetRandomFlags, getrandom};
 use rustix::time::{ClockId, clock_gettime};
 
+use self::audit::Audit;
 use super::backoff::History;
 use super::clients::{Asked, Clients, Protocol};
 use super::commands;
@@ -26,15 +26,14 @@ use super::ending::{LastEnd, Told};
 use super::heritage::{Heritage, Program};
 use super::holds::{Holds, HoldsError};
 use super::launch::{self, LaunchError, Launcher};
-use super::loading::{Loading, rehearse};
+use super::loading::Loading;
 use super::log::{self, Destination, about};
-use super::machine::{Action, Desired, Ending, Event, Found, Machine};
+use super::machine::{Action, Ending, Event, Machine};
 use super::metrics::Scrapes;
 use super::past::Past;
 use super::pid_file::{PidFile, PidFileError};
 use super::poll::{Poll, Ready, Watched};
 use super::records::{Record, Records, RecordsError};
-use super::recovery::{Recovered, Recovery, recover};
 use super::reports::Reports;
 use super::service::{self, Watchdog};
 use super::signals::{Request, Signals};
@@ -122,14 +121,15 @@ pub fn run(config: &Path, to_stderr: bool, level: Option<LevelFilter>) -> Result
     raise_open_file_limit();
     let records = Records::open(&home.state_dir)?;
     let past = Past::take(&home.runtime_dir, records.boot_id());
-    commands::discard_stale(&records);
+    let audit = Audit::new(&home);
+    commands::discard_stale(&records, audit.log());
     system(
         "make the mount directory",
         fs::create_dir_all(&home.mount_dir),
     )?;
     let mut poll = system("poll", Poll::new(&signals))?;
     let reports = Reports::new(&mut poll).inspect_err(|err| {
-        warn!("cannot watch reports, restarts inside containers are noted at their end: {err}")
+        warn!("cannot watch reports, what they tell is noted at the end of their containers: {err}")
     });
     let mut tree = Tree {
         machine: Machine::default(),
@@ -141,6 +141,7 @@ pub fn run(config: &Path, to_stderr: bool, level: Option<LevelFilter>) -> Result
         clients: Clients::default(),
         loading: Loading::new(home),
         records,
+        audit,
         past,
         hierarchies: Hierarchies::find()
             .inspect_err(|err| warn!("cannot find the cgroup hierarchies: {err}"))
@@ -188,10 +189,13 @@ pub fn run(config: &Path, to_stderr: bool, level: Option<LevelFilter>) -> Result
     }
 }
 
+mod audit;
 mod control;
 mod counting;
 mod inside;
 mod metrics;
+mod reloading;
+mod taking_over;
 
 /// A descriptor for each knot, and some for each launch.
 fn raise_open_file_limit() {
@@ -215,6 +219,7 @@ struct Tree {
     clients: Clients,
     loading: Loading,
     records: Records,
+    audit: Audit,
     past: Past,
     hierarchies: Hierarchies,
     meters: Meters,
@@ -236,80 +241,10 @@ struct Container {
 }
 
 impl Tree {
-    /// Takes over what an earlier supervisor left.
-    fn recover(&mut self) -> Result<(), TreeError> {
-        self.feed(Event::Held(self.holds.clone()));
-        let Recovery { recovered, strays } = recover(&self.records)?;
-        self.past.found_unknown(strays);
-        for Recovered { record, pidfd } in recovered {
-            let (plan, name) = (record.plan.clone(), record.plan.name.clone());
-            let knot = record.knot.as_ref().zip(pidfd.as_ref());
-            let knot = knot.map(|(knot, pidfd)| (knot, pidfd.as_fd()));
-            self.sockets.take_back(&plan, knot);
-            let state = match (&record.knot, record.stopping) {
-                (None, _) => Found::Resting,
-                (Some(_), None) => Found::Running,
-                (Some(_), Some(since)) => Found::Stopping(since),
-            };
-            let history = record.history;
-            let gone = record.knot.is_some() && pidfd.is_none();
-            if let (Some(knot), Some(_)) = (&record.knot, &pidfd) {
-                info!(target: &about(&name.sandbox), "{name}: found running, pid {}", knot.pid);
-            }
-            let watched = match pidfd {
-                Some(pidfd) => {
-                    let watched = self.poll.watch(&name, pidfd);
-                    Some(system("poll", watched.map_err(|(_, err)| err))?)
-                }
-                None => None,
-            };
-            let container = Container {
-                record,
-                knot: watched,
-            };
-            self.containers.insert(name.clone(), container);
-            self.feed(Event::Found {
-                plan,
-                history,
-                state,
-            });
-            match gone {
-                true => self.ended(&name),
-                false => self.begin_to_hear(&name),
-            }
-        }
-        Ok(())
-    }
-
-    /// Reads all files, and wants what they ask for.
-    fn load(&mut self) -> Result<(), TreeError> {
-        let loaded = self.loading.everything()?;
-        let named = self.containers.keys().map(|name| name.sandbox.clone());
-        let mut gone: BTreeSet<_> = named.collect();
-        for (sandbox, desired) in loaded {
-            gone.remove(&sandbox);
-            self.reserve(&desired);
-            self.feed(Event::Loaded(sandbox, desired));
-        }
-        for sandbox in gone {
-            self.feed(Event::Loaded(sandbox, Some(BTreeMap::new())));
-        }
-        info!("loaded; {}", self.status());
-        Ok(())
-    }
-
     /// What the supervisor is about, in a few words.
     fn status(&self) -> String {
         let containers = self.machine.containers().count();
         format!("supervising {containers} containers")
-    }
-
-    /// What will be started keeps its sockets open from now on.
-    fn reserve(&mut self, desired: &Desired) {
-        let processes = desired.iter().flat_map(BTreeMap::values);
-        for plan in processes.flatten().flatten() {
-            self.sockets.reserve(plan);
-        }
     }
 
     /// Polls, until there is something that ends or replaces this supervisor.
@@ -322,6 +257,7 @@ impl Tree {
             self.past.keep();
             self.clients.expire(&mut self.poll, now());
             self.scrape();
+            self.catch_up_audit();
             let timeout = self.next().map(|at| at.saturating_sub(now()));
             for ready in system("poll", self.poll.wait(timeout))? {
                 match ready {
@@ -355,6 +291,7 @@ impl Tree {
             self.watchdog.alive(now()),
             self.clients.next_deadline(),
             self.scrapes.next(),
+            self.audit.next(),
         ];
         timers.into_iter().flatten().min()
     }
@@ -473,7 +410,10 @@ impl Tree {
         }
         self.containers
             .insert(name.clone(), Container { record, knot });
-        self.begin_to_hear(&name);
+        match ending {
+            None => self.begin_to_hear(&name),
+            Some(_) => self.note_secrets(&name, true),
+        }
         ending.map(|ending| Event::Ended(name, ending))
     }
 
@@ -486,6 +426,7 @@ impl Tree {
             warn!("{name}: cannot reap its knot: {err}");
         }
         self.hear(name);
+        self.note_secrets(name, true);
         let told = self.records.ending(name);
         let ending = told.ending.clone();
         if let Some(container) = self.containers.get_mut(name)
@@ -534,41 +475,12 @@ impl Tree {
         }
     }
 
-    /// Replaces this program by what is at its path now. Returns only if that
-    /// would not go well: then everything stays as it is.
-    fn reload(&mut self, program: &Program, pid_file: &PidFile) {
-        info!("reloading");
-        service::reloading(now());
-        self.refused = self.execute_again(program, pid_file);
-        self.refused_reloads += 1;
-        for reason in &self.refused {
-            error!("cannot reload: {reason}");
-        }
-        service::ready(&format!("{}; the last reload failed", self.status()));
-    }
-
-    /// Says why not.
-    fn execute_again(&self, program: &Program, pid_file: &PidFile) -> Vec<String> {
-        let home = self.loading.home();
-        if let Err(problems) = rehearse(home) {
-            return problems.iter().map(Problem::to_string).collect();
-        }
-        if let Err(err) = Holds::read(&home.holds_file()) {
-            return vec![err.to_string()];
-        }
-        if let Err(err) = Launcher::open(program.dir()) {
-            return vec![err.to_string()];
-        }
-        let Err(err) = program.execute_again(pid_file.as_fd(), self.sockets.kept());
-        vec![format!("cannot execute lithos_tree: {}", Cause(&err))]
-    }
-
     /// Nothing runs any more: removes what was made for it.
     fn clean_up(&self) {
         let home = self.loading.home();
         self.past.forget();
         let _ = fs::remove_file(home.metrics_socket());
-        commands::discard_stale(&self.records);
+        commands::discard_stale(&self.records, self.audit.log());
         self.records.remove_dir();
         if home.state_dir.exists() {
             // Someone runs a command, which needs the rest.

@@ -13,6 +13,7 @@ mod probe;
 #[path = "../containers/tree.rs"]
 mod tree;
 
+mod audit;
 mod chaos;
 mod clients;
 mod many;

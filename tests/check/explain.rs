@@ -177,3 +177,41 @@ fn says_what_a_commands_number_is() {
     let title = "shop/web: a command, shop/cmd.web.0 with the pid of lithos_cmd for its number\n";
     assert!(outcome.stdout.starts_with(title), "{}", outcome.stdout);
 }
+
+#[test]
+fn says_where_each_secret_comes_from() {
+    let stage = Stage::new();
+    stage.key("alpha", true);
+    let token = stage.token("alpha", "");
+    let key = stage.path("shop.key");
+    stage.add_to_sandbox(&format!(
+        "secrets-private-key: {}\n\
+         default-secrets: {{ environ: {{ DSN: '{token}', MINE: '{token}' }}, files: {{ /etc/ca.pem: '{token}' }} }}",
+        key.display()
+    ));
+    for file in ["ca.pem", "app.conf"] {
+        stage.write(&format!("images/web/etc/{file}"), "");
+    }
+    stage.container(&format!(
+        "secret-environ: {{ MINE: '{token}' }}\n\
+         secret-templates: {{ /etc/app.conf: '@{{secret:DSN}}' }}\n"
+    ));
+    let outcome = stage.check(&["--explain", "shop/web"]);
+    assert_eq!(outcome.status, 0, "{}", outcome.stderr);
+    for (name, origin) in [
+        ("DSN", "`default-secrets` of the sandbox"),
+        ("MINE", "`secret-environ` of the container config"),
+        ("/etc/ca.pem", "`default-secrets` of the sandbox"),
+        (
+            "/etc/app.conf",
+            "`secret-templates` of the container config",
+        ),
+    ] {
+        let shown = |line: &&str| line.contains(name) && line.contains(&format!("from {origin}"));
+        assert!(
+            outcome.stdout.lines().any(|line| shown(&line)),
+            "{name}: {}",
+            outcome.stdout
+        );
+    }
+}

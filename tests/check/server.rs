@@ -90,6 +90,16 @@ fn refuses_the_address_of_the_metrics() {
 }
 
 #[test]
+fn refuses_a_sandbox_whose_log_would_be_the_audit_log() {
+    let stage = Stage::new();
+    let sandboxes = stage.path("etc/sandboxes");
+    fs::copy(sandboxes.join("shop.yaml"), sandboxes.join("audit.yaml")).unwrap();
+    stage.refused("audit: the sandbox would log to /var/log/lithos/audit.log, the audit log");
+    stage.add_to_sandbox("log-file: audit.log");
+    stage.refused("shop: the sandbox would log to /var/log/lithos/audit.log, the audit log");
+}
+
+#[test]
 fn missing_files_are_clear_errors() {
     let stage = Stage::new();
     fs::remove_file(stage.path("etc/processes/shop.yaml")).unwrap();

@@ -10,6 +10,7 @@ mod probe;
 #[allow(dead_code, reason = "shared with tests/chaos and tests/faults")]
 mod tree;
 
+mod audit;
 mod bad_input;
 mod confinement;
 mod descriptors;
@@ -27,7 +28,10 @@ mod reach;
 mod real_programs;
 mod recovery;
 mod reload;
+mod rotation;
+mod secret_defaults;
 mod secret_files;
+mod secret_programs;
 mod secrets;
 mod service;
 mod signals;

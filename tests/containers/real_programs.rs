@@ -10,24 +10,35 @@ use std::path::Path;
 
 use crate::ground::Ground;
 
+/// Whether the host has no such program; says so.
+pub fn lacks(program: &str) -> bool {
+    let lacks = !Path::new(program).exists();
+    if lacks {
+        let must = std::env::var_os("LITHOS_TEST_ROOT").is_some_and(|value| value == "1");
+        assert!(!must, "LITHOS_TEST_ROOT=1, but there is no {program}");
+        eprintln!("SKIP: there is no {program}");
+    }
+    lacks
+}
+
+/// An image in which the host's `/usr` can be mounted.
+pub fn with_usr(ground: &Ground, image: &str) {
+    ground.image(image);
+    fs::create_dir(ground.path(&format!("images/{image}/usr"))).unwrap();
+    for name in ["lib", "lib64"] {
+        let link = ground.path(&format!("images/{image}/{name}"));
+        symlink(format!("usr/{name}"), link).unwrap();
+    }
+}
+
 /// Runs a program of the host in a container and gives the stdio log once it
 /// holds `awaited`.
 fn log_of(program: &str, arguments: &[&str], awaited: &str) -> Option<()> {
     let ground = Ground::new()?;
-    if !Path::new(program).exists() {
-        let must = std::env::var_os("LITHOS_TEST_ROOT").is_some_and(|value| value == "1");
-        assert!(!must, "LITHOS_TEST_ROOT=1, but there is no {program}");
-        eprintln!("SKIP: there is no {program}");
+    if lacks(program) {
         return None;
     }
-    fs::create_dir(ground.path("images/probe/usr")).unwrap();
-    for name in ["lib", "lib64"] {
-        symlink(
-            format!("usr/{name}"),
-            ground.path(&format!("images/probe/{name}")),
-        )
-        .unwrap();
-    }
+    with_usr(&ground, "probe");
     ground.sandbox(
         "allow-exec-volumes: true\nreadonly-paths: { /usr: /usr }\nallow-tcp-ports: [1-65535]",
     );

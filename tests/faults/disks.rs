@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+use rustix::mount::{MountFlags, UnmountFlags, mount, mount_remount, unmount};
 
 use crate::ground::Ground;
 use crate::scene::{by_shell, kill_process, knots, reload, wait_for_other_knot, wait_for_web};
@@ -120,4 +120,37 @@ fn a_full_runtime_directory_keeps_what_runs_and_starts_the_rest_when_there_is_sp
     assert!(tree.stop().success());
     ground.expect_nothing_left_but_mounts();
     assert!(!disk.0.join("state").exists());
+}
+
+#[test]
+fn lines_of_the_audit_log_are_written_whole_or_later() {
+    let Some(ground) = Ground::new() else { return };
+    let disk = Disk::mount(&ground, "disk", "size=16k");
+    master(&ground, &ground.path("run"), &disk.0);
+    let stdio = format!("stdio-log-dir: {}", ground.path("log").display());
+    let text = fs::read_to_string(ground.path("master.yaml")).unwrap();
+    let of_disk = format!("stdio-log-dir: {}/stdio", disk.0.display());
+    ground.write("master.yaml", text.replace(&of_disk, &stdio));
+    let token = ground.seal("alpha", "", "a secret");
+    // More than the disk takes in one go.
+    let secrets: String = (0..100).map(|n| format!("  S{n}: {token}\n")).collect();
+    ground.container(&format!("arguments: [sleep]\nsecret-environ:\n{secrets}"));
+    let mut tree = ground.start();
+    tree.process("shop/web.0");
+    let lines = |path: &Path| -> Vec<String> {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    };
+    let (owed, log) = (ground.path("run/audit.owed"), disk.0.join("audit.log"));
+    tree.wait("lines that wait", || {
+        (lines(&owed).len() == 100).then_some(())
+    });
+    assert!(lines(&log).is_empty(), "{:?}", lines(&log));
+    mount_remount(&disk.0, MountFlags::empty(), c"size=1m").unwrap();
+    reload(&tree);
+    tree.wait("all lines", || (lines(&log).len() == 100).then_some(()));
+    for line in lines(&log) {
+        serde_json::from_str::<serde_json::Value>(&line).unwrap();
+    }
+    assert!(tree.stop().success());
 }

@@ -273,6 +273,7 @@ impl Ended {
                     reason,
                     hint,
                     status,
+                    ..
                 },
             ] => (reason.clone(), hint.clone(), *status),
             other => panic!("{other:?}, output: {}", self.output),

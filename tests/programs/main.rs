@@ -18,6 +18,7 @@ mod probe;
 mod tree;
 
 mod alike;
+mod audit;
 mod bridged;
 mod clean;
 mod cmd;
@@ -25,6 +26,7 @@ mod control;
 mod ctl;
 mod exec;
 mod exec_hostile;
+mod expired;
 mod help;
 mod loosened;
 mod metrics;

@@ -18,7 +18,7 @@ use crate::tree::Tree;
 
 /// Longer than an answer takes, on a machine that is busy besides.
 const PATIENCE: Duration = Duration::from_secs(60);
-const REQUEST: &str = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
+pub const REQUEST: &str = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 /// A Python that has the parser: the system's, if the first is another.
 fn python() -> Option<&'static str> {
@@ -107,7 +107,7 @@ fn connect(ground: &Ground) -> std::io::Result<UnixStream> {
     Ok(stream)
 }
 
-fn ask(ground: &Ground, request: &str) -> String {
+pub fn ask(ground: &Ground, request: &str) -> String {
     exchange(connect(ground).unwrap(), request).unwrap()
 }
 

@@ -12,7 +12,7 @@ fn passed(name: &str) {
         let programs = programs();
         let mut files: Vec<&Path> = programs.iter().map(AsRef::as_ref).collect();
         files.push(Path::new("/bin/busybox"));
-        let output = boot(false, include_str!("cgroup_v2.sh"), &files);
+        let output = boot(&[], include_str!("cgroup_v2.sh"), &files);
         let console = [output.stdout, output.stderr].concat();
         String::from_utf8_lossy(&console).into_owned()
     });

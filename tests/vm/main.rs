@@ -1,7 +1,7 @@
 //! The programs in a virtual machine, for what this machine's own kernel and
 //! service manager need not have: cgroup v2, and systemd.
 //!
-//! Root, qemu, mmdebstrap, cpio and busybox are needed. Without them each test
+//! Root, qemu, swtpm, mmdebstrap, cpio and busybox are needed. Without them each test
 //! prints SKIP and why; with `LITHOS_TEST_ROOT=1` that is a failure. How the
 //! machine is made is in `boot`; a test is a script that runs inside it.
 
@@ -14,12 +14,19 @@ use std::sync::{Mutex, PoisonError};
 #[path = "../install/built.rs"]
 mod built;
 mod cgroup_v2;
+mod credentials;
 #[path = "../probe/built.rs"]
 mod probe;
 mod service;
 
 /// What booting needs.
-const PROGRAMS: [&str; 4] = ["qemu-system-x86_64", "mmdebstrap", "cpio", "busybox"];
+const PROGRAMS: [&str; 5] = [
+    "qemu-system-x86_64",
+    "swtpm",
+    "mmdebstrap",
+    "cpio",
+    "busybox",
+];
 
 /// Ends a test early where no virtual machine can be made.
 macro_rules! needs_vm {
@@ -57,9 +64,9 @@ pub fn skip(lack: &str) {
 }
 
 /// Boots Debian 13 and runs `guest`, a shell script, in it as root, with the
-/// `files` beside it in `/lithos`. The output is the console's; the status is
+/// `files` beside it in `/lithos`; `options` are those of the script `boot`. The output is the console's; the status is
 /// the script's, 125 if it never ran.
-pub fn boot(systemd: bool, guest: &str, files: &[&Path]) -> Output {
+pub fn boot(options: &[&str], guest: &str, files: &[&Path]) -> Output {
     // One at a time: each takes 3 GiB and both processors.
     static ONE: Mutex<()> = Mutex::new(());
     let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -67,7 +74,7 @@ pub fn boot(systemd: bool, guest: &str, files: &[&Path]) -> Output {
         Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("guest-{}", std::process::id()));
     fs::write(&script, guest).unwrap();
     let output = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vm/boot"))
-        .args(systemd.then_some("--systemd"))
+        .args(options)
         .arg(&script)
         .args(files)
         .output()

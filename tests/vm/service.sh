@@ -181,6 +181,8 @@ journalctl -b -t lithos-shop -o cat | grep -q '^shop/web.0: started, pid ' || fa
 [ "$(grep -c '^20[0-9-]*T[0-9:]*Z {"web":{.*"image":"probe"' /var/log/lithos/config/shop.log)" = 10 ] ||
   fail "config log: $(cat /var/log/lithos/config/shop.log)"
 
+. /lithos/credentials.sh
+
 step stop
 systemctl stop lithos || fail stop
 nothing_left

@@ -203,7 +203,9 @@ impl Document {
     }
 }
 
-fn single<'a, 'b>(found: Option<&'b Vec<Entry<'a>>>) -> Result<Option<&'b Entry<'a>>, EditError> {
+pub(super) fn single<'a, 'b>(
+    found: Option<&'b Vec<Entry<'a>>>,
+) -> Result<Option<&'b Entry<'a>>, EditError> {
     match found.map(Vec::as_slice) {
         None | Some([]) => Ok(None),
         Some([entry]) => Ok(Some(entry)),

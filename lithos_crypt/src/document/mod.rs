@@ -8,6 +8,7 @@
 
 mod edit;
 mod entries;
+mod extra;
 mod insert;
 mod lists;
 mod outline;

@@ -65,7 +65,7 @@ pub(super) fn tokens(text: &str, slot: &Slot, new: &[String]) -> Result<Vec<Patc
 }
 
 /// Another text in the place of a scalar, in the quotes that it has.
-fn scalar(text: &str, node: &Node, token: &str) -> Result<Patch, EditError> {
+pub(super) fn scalar(text: &str, node: &Node, token: &str) -> Result<Patch, EditError> {
     let line = node.place.line;
     let Content::Scalar { value, style } = &node.content else {
         return Err(EditError::Shape { line });

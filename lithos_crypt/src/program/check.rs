@@ -11,10 +11,10 @@ use super::findings::{Examiner, Finding, Standard};
 use super::ls::KnownRecipients;
 use super::progress::Progress;
 use super::survey::Surveyed;
-use super::{doubts, git, key_files, report, sealing, survey, table};
+use super::{doubts, git, key_files, report, sealing, survey, table, types};
 use crate::Day;
 use crate::document::Entry;
-use crate::{Allowed, Delivery, Namespace, PrivateKey, SAFE_GUESS_BITS, Token};
+use crate::{Allowed, Delivery, Namespace, PrivateKey, SAFE_GUESS_BITS, SecretType, Token};
 
 /// Check all secrets, for CI and before a commit; exit code 1 if any is wrong
 ///
@@ -201,6 +201,17 @@ fn open(
                 examiner.find(cause.outcome(), entry, entry.place(), message);
             }
             Ok(secret) => {
+                if let Ok(Some(kind)) = types::of_entry(entry) {
+                    let fault = types::fault(kind, secret.expose());
+                    if let Some(fault) = fault {
+                        let message = format!("the value is no {kind}: {fault}");
+                        examiner.find("type", entry, entry.place(), message);
+                    }
+                    // Others are guessed in no other way, or may be anything.
+                    if !matches!(kind, SecretType::Text | SecretType::Binary) {
+                        continue;
+                    }
+                }
                 let bits = doubts::thorough_bits(secret.expose());
                 if bits < SAFE_GUESS_BITS {
                     let message = format!(

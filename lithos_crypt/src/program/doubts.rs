@@ -1,5 +1,8 @@
 //! Warnings of values that are probably not what was meant, or not safe.
 
+use zxcvbn::matching::Match;
+use zxcvbn::matching::patterns::MatchPattern;
+
 use super::report;
 use crate::{SAFE_GUESS_BITS, Token, guess_bits};
 
@@ -47,9 +50,46 @@ pub fn thorough_bits(value: &[u8]) -> u32 {
         .filter(|text| text.len() <= 100);
     match text {
         Some(text) => {
-            let guesses = zxcvbn::zxcvbn(text, &[]).guesses_log10();
-            cheap.min((guesses / 2f64.log10()) as u32)
+            let parts = zxcvbn::zxcvbn(text, &[]);
+            let bits = parts.sequence().iter().map(part_bits).sum::<f64>();
+            cheap.min(bits as u32)
         }
         None => cheap,
+    }
+}
+
+/// Of what it knows nothing, `zxcvbn` takes each character for one of ten, so a
+/// value made at random would have to be twice as long.
+fn part_bits(part: &Match) -> f64 {
+    match (&part.pattern, part.guesses) {
+        (MatchPattern::BruteForce, _) | (_, None) => f64::from(guess_bits(part.token.as_bytes())),
+        (_, Some(guesses)) => (guesses.max(1) as f64).log2(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_at_random_are_not_doubted_and_words_are_known() {
+        for value in [
+            "mGv7Qk2xWz9LrTb4",
+            "uzsptnwnqkrjxqvd",
+            "9f86d081884c7d659a2feaa0c55ad015",
+        ] {
+            assert!(
+                thorough_bits(value.as_bytes()) >= SAFE_GUESS_BITS,
+                "{value}"
+            );
+        }
+        for value in [
+            "hunter2",
+            "Tr0ub4dour&3",
+            "zebra!dynamite!porcupine",
+            "qwertzuiop1990-05-06",
+        ] {
+            assert!(thorough_bits(value.as_bytes()) < SAFE_GUESS_BITS, "{value}");
+        }
     }
 }

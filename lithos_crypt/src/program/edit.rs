@@ -9,7 +9,7 @@ use super::editor::Scratch;
 use super::failure::Failure;
 use super::plaintexts::{self, Found, Shown};
 use super::sealing::{SealTo, Sealer};
-use super::{doubts, key_files, report, rewrite, sealing, survey, table, versions};
+use super::{doubts, key_files, report, rewrite, sealing, survey, table, types, versions};
 use crate::document::{Change, Document, Section};
 use crate::{PrivateKey, Token};
 
@@ -134,6 +134,9 @@ fn changes(
         if sealer.recipients.is_none() && options.seal_to.key_files.is_empty() {
             refuse_to_lose_readers(old, sealer)?;
         }
+        let kind = old.and_then(|old| old.kind);
+        // What was typed is not thrown away for it.
+        types::warn(kind, &new.name, new.text.as_bytes());
         doubts::warn(new.text.as_bytes(), true);
         changes.push(Change {
             section: new.section.clone(),

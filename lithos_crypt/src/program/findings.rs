@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::recipients::Recipients;
-use super::{report, sealing};
+use super::{report, sealing, types};
 use crate::Day;
 use crate::document::{Document, Entry, Place, Value};
 use crate::{Namespace, PublicKey, ShortHash, Token};
@@ -189,6 +189,9 @@ impl<'a> Examiner<'a> {
             }
         }
         self.expiry(entry);
+        if let Err(message) = types::of_entry(entry) {
+            self.find("malformed", entry, entry.place(), message);
+        }
         if !tokens.is_empty() {
             self.readers(entry, &tokens);
         }

@@ -48,6 +48,7 @@ mod share;
 mod survey;
 mod table;
 mod textconv;
+mod types;
 mod versions;
 mod who_can_read;
 

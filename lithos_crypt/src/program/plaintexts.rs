@@ -3,9 +3,10 @@
 
 use zeroize::Zeroizing;
 
+use super::types;
 use super::versions::{self, Texts};
 use crate::document::{Document, Entry, Section};
-use crate::{Allowed, Delivery, Namespace, PrivateKey, Token};
+use crate::{Allowed, Delivery, Namespace, PrivateKey, SecretType, Token};
 
 /// A secret as it is shown.
 pub struct Shown {
@@ -15,6 +16,8 @@ pub struct Shown {
     pub text: Zeroizing<String>,
     /// The tokens that it was made of.
     pub tokens: Texts,
+    /// What its value must be, if that is noted.
+    pub kind: Option<SecretType>,
     /// What its tokens are for, if it is opened.
     pub namespaces: Vec<Namespace>,
 }
@@ -30,6 +33,7 @@ impl Shown {
             name: entry.name().to_owned(),
             text,
             tokens: texts,
+            kind: types::of_entry(entry).ok().flatten(),
             namespaces,
         }
     }
@@ -231,6 +235,7 @@ mod tests {
             name: name.to_owned(),
             text: Zeroizing::new(text),
             tokens: Vec::new(),
+            kind: None,
             namespaces: vec![Namespace::default()],
         }
     }

@@ -6,9 +6,9 @@ use clap::Args;
 
 use super::failure::Failure;
 use super::sealing::{SealTo, Sealer};
-use super::{doubts, input, rewrite, sections, survey, table};
-use crate::Token;
+use super::{doubts, input, rewrite, sections, survey, table, types};
 use crate::document::{Change, Document, Section};
+use crate::{SecretType, Token};
 
 /// Seal a value and put its token under NAME in FILE
 ///
@@ -40,6 +40,12 @@ pub struct Options {
     #[arg(value_parser = clap::value_parser!(u16).range(1..=4096))]
     generate: Option<u16>,
 
+    /// What the value must be, which is noted beside it: password, api-key,
+    /// certificate, private-key, ssh-key, text or binary [default: what is noted
+    /// there, if anything is]
+    #[arg(long = "type", value_name = "TYPE", value_parser = types::parse)]
+    kind: Option<SecretType>,
+
     /// Keep a newline at the end of standard input
     #[arg(long)]
     exact: bool,
@@ -57,7 +63,7 @@ const EXAMPLE: &str = "\
 Examples:
   lithos_crypt set config/web.yaml DATABASE_PASSWORD
   lithos_crypt set config/web.yaml SESSION_KEY --generate 32
-  lithos_crypt set config/web.yaml tls.key --in secret-files --data-file tls.key
+  lithos_crypt set config/web.yaml tls.key --in secret-files --data-file tls.key --type private-key
   lithos_crypt set secrets.yaml API_KEY -k web1.pub -n shop < key.txt";
 
 /// In the place of a token, to see whether the file can be changed.
@@ -72,11 +78,15 @@ pub fn run(options: Options) -> Result<(), Failure> {
         true => survey::read(file)?,
         false => survey::parse(file.clone(), Vec::new())?,
     };
+    let section = target(&surveyed.document, file, name, options.section.as_ref())?;
+    let noted = types::noted(&surveyed.document, &section, name)?;
+    let kind = options.kind.or(noted);
     put(surveyed.document, &options, &[TRIAL.to_owned()])?;
     let value = match options.generate {
         Some(length) => input::generated(length)?,
         None => input::value(None, options.data_file.clone(), options.exact)?,
     };
+    types::expect(kind, name, &value)?;
     doubts::warn(&value, options.generate.is_none());
     let tokens = sealer.seal(&value)?;
     drop(value);
@@ -106,9 +116,13 @@ fn put(document: Document, options: &Options, tokens: &[String]) -> Result<Docum
         tokens: texts,
     };
     let path = file.clone();
-    document
-        .edited(&[change])
-        .map_err(|cause| Failure::Edit { path, cause })
+    let section = change.section.clone();
+    let edited = document.edited(&[change]);
+    let typed = edited.and_then(|document| match options.kind {
+        Some(kind) => document.with_extra(&section, name, "type", kind.name()),
+        None => Ok(document),
+    });
+    typed.map_err(|cause| Failure::Edit { path, cause })
 }
 
 /// The section that the secret stands in, or shall.

@@ -52,5 +52,6 @@ mod set_refuses_what_it_cannot_do_whole;
 mod the_docs_show_what_happens;
 mod two_who_set_at_once_lose_nothing;
 mod usage_errors_show_no_value;
+mod values_are_what_their_type_says;
 mod verify_opens_what_check_cannot;
 mod who_can_read_names_the_readers;

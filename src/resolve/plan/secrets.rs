@@ -4,10 +4,12 @@
 //! to the same key or to another, has the same second and third column, and no
 //! container is restarted for it.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::{Path, PathBuf};
 
-use lithos_crypt::{SecretType, Token};
+use lithos_crypt::{Day, SecretType, Token};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Owner;
@@ -37,6 +39,8 @@ pub struct Sealed {
     pub kind: Option<SecretType>,
     /// What is made of its value.
     pub transform: Option<Transform>,
+    /// The last day that it is good for.
+    pub expires: Option<Day>,
 }
 
 /// A file with secrets.
@@ -76,7 +80,60 @@ pub enum Piece {
     },
 }
 
+/// How a secret is delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Form {
+    /// As an environment variable, or several.
+    Variable,
+    /// As a file.
+    File,
+    /// In the midst of a file.
+    Template,
+}
+
+impl fmt::Display for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Form::Variable => "variable",
+            Form::File => "file",
+            Form::Template => "template",
+        })
+    }
+}
+
+/// A place where a secret is delivered.
+#[derive(Debug)]
+pub struct Place<'a> {
+    /// What it is called: a variable, or a file's path.
+    pub name: Cow<'a, str>,
+    /// How it is delivered there.
+    pub form: Form,
+    /// The file that is made of the template.
+    pub template: Option<&'a Path>,
+    /// Itself.
+    pub sealed: &'a Sealed,
+}
+
 impl Secrets {
+    /// Every place where one is delivered, in the order in which they are opened.
+    pub fn places(&self) -> Vec<Place<'_>> {
+        let environ = self.environ.iter().map(|(name, sealed)| Place {
+            name: name.into(),
+            form: Form::Variable,
+            template: None,
+            sealed,
+        });
+        let files = self.files.iter().flat_map(SecretFile::places);
+        environ.chain(files).collect()
+    }
+
+    /// Whether it is left to the keys which token of some secret is opened.
+    pub fn is_open(&self) -> bool {
+        let mut places = self.places().into_iter();
+        places.any(|place| place.sealed.tokens.len() > 1)
+    }
+
     /// Whether there is none: then no key file is opened either.
     pub fn is_empty(&self) -> bool {
         self.environ.is_empty() && self.files.is_empty()
@@ -89,8 +146,16 @@ impl Secrets {
             .flat_map(|(name, sealed)| sealed.variables(name))
     }
 
+    /// How many are past their last day, wherever they are delivered.
+    pub fn count_expired(&self, today: Day) -> usize {
+        let places = self.places().into_iter();
+        let expired = places.filter(|place| place.sealed.expires.is_some_and(|day| day < today));
+        let names: BTreeSet<_> = expired.map(|place| place.name).collect();
+        names.len()
+    }
+
     /// What all of it comes to for the container: labels in the place of tokens,
-    /// and no type. Where each secret has one value, whatever opens it, neither
+    /// and neither type nor end. Where each secret has one value, whatever opens it, neither
     /// the keys nor their files are part of it.
     pub fn essence(&self) -> Self {
         let mut essence = self.clone();
@@ -123,6 +188,37 @@ impl PartialEq for Secrets {
     }
 }
 
+impl SecretFile {
+    /// What it is called where a secret is named.
+    pub fn name(&self) -> Cow<'_, str> {
+        self.path.to_string_lossy()
+    }
+
+    fn places(&self) -> Vec<Place<'_>> {
+        let pieces = match &self.content {
+            Content::Secret(sealed) => {
+                return vec![Place {
+                    name: self.name(),
+                    form: Form::File,
+                    template: None,
+                    sealed,
+                }];
+            }
+            Content::Template(pieces) => pieces,
+        };
+        let places = pieces.iter().filter_map(|piece| match piece {
+            Piece::Text(_) => None,
+            Piece::Secret { name, sealed } => Some(Place {
+                name: name.into(),
+                form: Form::Template,
+                template: Some(&self.path),
+                sealed,
+            }),
+        });
+        places.collect()
+    }
+}
+
 impl Content {
     fn each_mut(&mut self) -> Vec<&mut Sealed> {
         match self {
@@ -150,7 +246,7 @@ impl Sealed {
     /// Puts labels in the place of tokens, without their keys if all are of one
     /// value; whether they are.
     fn reduce(&mut self) -> bool {
-        self.kind = None;
+        (self.kind, self.expires) = (None, None);
         let labels: Vec<_> = self
             .tokens
             .iter()
@@ -174,7 +270,7 @@ impl Sealed {
 /// A list of tokens, as long as there is nothing else to say.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
-enum Form {
+enum Written {
     Tokens(Vec<String>),
     #[serde(rename_all = "kebab-case")]
     Map {
@@ -183,17 +279,20 @@ enum Form {
         kind: Option<String>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         transform: Option<Transform>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires: Option<String>,
     },
 }
 
 impl Serialize for Sealed {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let form = match (self.kind, &self.transform) {
-            (None, None) => Form::Tokens(self.tokens.clone()),
-            (kind, transform) => Form::Map {
+        let form = match (self.kind, &self.transform, self.expires) {
+            (None, None, None) => Written::Tokens(self.tokens.clone()),
+            (kind, transform, expires) => Written::Map {
                 tokens: self.tokens.clone(),
                 kind: kind.map(|kind| kind.name().to_owned()),
                 transform: transform.clone(),
+                expires: expires.map(|day| day.to_string()),
             },
         };
         form.serialize(serializer)
@@ -202,20 +301,22 @@ impl Serialize for Sealed {
 
 impl<'de> Deserialize<'de> for Sealed {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(match Form::deserialize(deserializer)? {
-            Form::Tokens(tokens) => Self {
+        Ok(match Written::deserialize(deserializer)? {
+            Written::Tokens(tokens) => Self {
                 tokens,
                 ..Self::default()
             },
-            Form::Map {
+            Written::Map {
                 tokens,
                 kind,
                 transform,
+                expires,
             } => Self {
                 tokens,
                 // A type that only another release knows is none that can be checked.
                 kind: kind.as_deref().and_then(SecretType::from_name),
                 transform,
+                expires: expires.as_deref().and_then(Day::parse),
             },
         })
     }
@@ -283,10 +384,12 @@ mod tests {
     }
 
     #[test]
-    fn a_type_changes_nothing_and_a_transform_does() {
+    fn a_type_or_an_end_changes_nothing_and_a_transform_does() {
         let plain = secrets(&[token(OLD, VALUE)], "/key");
         let mut other = plain.clone();
-        other.environ.get_mut("P").unwrap().kind = Some(SecretType::Password);
+        let sealed = other.environ.get_mut("P").unwrap();
+        sealed.kind = Some(SecretType::Password);
+        sealed.expires = Day::parse("2027-01-31");
         assert_eq!(plain, other);
         other.environ.get_mut("P").unwrap().transform = Some(Transform::Yescrypt);
         assert_ne!(plain, other);
@@ -300,8 +403,11 @@ mod tests {
         let mut more = plain;
         let sealed = more.environ.get_mut("P").unwrap();
         sealed.kind = Some(SecretType::SshKey);
+        sealed.expires = Day::parse("2027-01-31");
         sealed.transform = Some(Transform::Dotenv(vec!["A".into()]));
         let read: Secrets = serde_json::from_value(serde_json::to_value(&more).unwrap()).unwrap();
         assert_eq!(read.environ, more.environ);
+        let on = |day| read.count_expired(Day::parse(day).unwrap());
+        assert_eq!((on("2027-01-31"), on("2027-02-01")), (0, 1));
     }
 }

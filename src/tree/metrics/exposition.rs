@@ -1,6 +1,6 @@
 //! The counters as OpenMetrics text. docs/metrics.md lists them for people.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Add;
 
@@ -29,6 +29,12 @@ pub struct Snapshot {
     pub queue: usize,
     /// Knots found that no record named.
     pub unknown: u64,
+    /// Lines of the audit log that wait to be written.
+    pub audit_owed: usize,
+    /// Times that such lines could not even be kept.
+    pub audit_lost: u64,
+    /// Secrets that are past their last day, where there are any.
+    pub expired: BTreeMap<(Name, Name), usize>,
     /// Everything that was counted, of processes that are gone, too.
     pub total: Tally,
     /// By sandbox and process.
@@ -71,7 +77,15 @@ impl Snapshot {
         let containers = "Containers that are supervised, running or not";
         out.gauge("master_containers", containers, self.containers)?;
         let queue = "Containers that wait for their next start";
-        out.gauge("master_queue", queue, self.queue)
+        out.gauge("master_queue", queue, self.queue)?;
+        self.audit(out)
+    }
+
+    fn audit(&self, out: &mut Encoder<'_>) -> fmt::Result {
+        let help = "Lines of the audit log that wait until it can be written";
+        out.gauge("audit_lines_owed", help, self.audit_owed)?;
+        let help = "Times that lines of the audit log were lost, since they could not be kept";
+        out.counter("audit_losses", help, self.audit_lost)
     }
 
     fn totals(&self, out: &mut Encoder<'_>) -> fmt::Result {
@@ -103,6 +117,13 @@ impl Snapshot {
                 t.failures
             }),
         ];
+        let help = "Secrets past the last day that their config says";
+        let mut family = out.family("process_secrets_expired", help, None, MetricType::Gauge)?;
+        let all: BTreeSet<_> = self.processes.keys().chain(self.expired.keys()).collect();
+        for process in all {
+            let count = self.expired.get(process).copied().unwrap_or_default();
+            measure(&mut family, &labels(process), count)?;
+        }
         for (name, help, of) in counters {
             let mut family = out.family(name, help, None, MetricType::Counter)?;
             for (process, figures) in &self.processes {

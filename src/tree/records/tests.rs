@@ -96,6 +96,7 @@ fn a_report_is_heard_by_whole_lines_from_where_it_was_left() {
         time,
         pid: Some(2),
         landlock: None,
+        opened: Vec::new(),
     };
     let line = |time| serde_json::to_string(&started(time)).unwrap() + "\n";
     let half = line(2).len() / 2;

@@ -1,6 +1,6 @@
-//! What happens inside a container that is kept when its process ends
-//! (`restart-process-only`): its knot starts the process again by itself, and says
-//! so in its report.
+//! What a knot tells while it runs: that it has started its process, and which
+//! secrets that was given; and, where the container is kept when its process ends
+//! (`restart-process-only`), that it has started it again by itself.
 
 use ::log::warn;
 
@@ -14,7 +14,10 @@ use crate::tree::machine::{Ending, Event};
 impl Tree {
     /// The knot runs: hears what it has told, and what it will tell.
     pub(super) fn begin_to_hear(&mut self, name: &ContainerName) {
-        if !self.containers.get(name).is_some_and(is_kept) {
+        let wanted = |container: &Container| {
+            is_kept(container) || container.record.audit.is_some() && container.knot.is_some()
+        };
+        if !self.containers.get(name).is_some_and(wanted) {
             return;
         }
         let path = self.records.report(name);
@@ -23,7 +26,7 @@ impl Tree {
             .as_mut()
             .map(|reports| reports.watch(name, &path));
         if let Some(Err(err)) = watched {
-            warn!(target: &about(&name.sandbox), "{name}: cannot watch its report, restarts inside are noted at its end: {err}");
+            warn!(target: &about(&name.sandbox), "{name}: cannot watch its report, what it tells is noted at its end: {err}");
         }
         self.hear(name);
     }
@@ -45,6 +48,7 @@ impl Tree {
 
     /// Takes into account what the container's knot has told since the last time.
     pub(super) fn hear(&mut self, name: &ContainerName) {
+        self.note_secrets(name, false);
         while let Some(container) = self.containers.get_mut(name).filter(|c| is_kept(c)) {
             let heard = container.record.heard.bytes;
             let Ok((told, bytes @ 1..)) = self.records.told_after(name, heard) else {

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ::log::{error, info};
+use lithos_crypt::Day;
 
 use super::{Tree, now};
 use crate::knot::cgroup::Usage;
@@ -120,6 +121,9 @@ impl Tree {
             restarts: self.past.restarts,
             sandboxes: self.loading.sandboxes(),
             unknown: self.past.unknown,
+            audit_owed: self.audit.log().count_owed(),
+            audit_lost: self.past.audit_lost,
+            expired: self.loading.expired(Day::today()),
             total: self.past.total,
             used,
             ..Snapshot::default()
