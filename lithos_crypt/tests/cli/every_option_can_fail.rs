@@ -32,6 +32,7 @@ const CASES: &[Case] = &[
     ("set --key-file", &["s.yaml", "A", "-k", "stranger.pub"], 1, "does not list it, so nobody may hold it"),
     ("set --namespace", &["s.yaml", "A", "-n", "third"], 1, "cannot seal for the namespace `third`"),
     ("set --data-file", &["s.yaml", "A", "--data-file", "missing"], 1, "cannot read value `missing`"),
+    ("set --type", &["s.yaml", "A", "--type", "x", "--generate", "24"], 2, "the value of `--type <TYPE>`"),
     ("set --generate", &["s.yaml", "A", "--generate", "0"], 2, "the value of `--generate <LEN>`"),
     ("set --generate", &["s.yaml", "A", "--generate", "9", "--data-file", "alpha"], 2, "does not go with"),
     ("set --exact", &["s.yaml", "A", "--exact", "--generate", "9"], 2, "does not go with"),

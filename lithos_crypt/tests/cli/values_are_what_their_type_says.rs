@@ -20,7 +20,7 @@ fn and_the_type_is_noted_beside_the_value() {
     desk.write("s.yaml", "# ours\nB: v2:x # old\n");
     set(
         &desk,
-        &["A", "--type", "certificate", "--exact"],
+        &["A", "--in", "top", "--type", "certificate", "--exact"],
         &sample("certificate.pem"),
     )
     .expect_code(0);
