@@ -104,7 +104,7 @@ mod tests {
             executable: executable.into(),
             arguments: vec![],
             environ: environ.into_iter().collect(),
-            workdir: "/work".into(),
+            workdir: "/srv".into(),
         };
         let paths = paths(&process).into_iter();
         paths.map(|path| path.display().to_string()).collect()
@@ -113,13 +113,13 @@ mod tests {
     #[test]
     fn a_path_is_taken_as_it_is_or_from_the_working_directory() {
         assert_eq!(found("/bin/ls", Some("/usr/bin")), ["/bin/ls"]);
-        assert_eq!(found("./ls", None), ["/work/./ls"]);
-        assert_eq!(found("bin/ls", None), ["/work/bin/ls"]);
+        assert_eq!(found("./ls", None), ["/srv/./ls"]);
+        assert_eq!(found("bin/ls", None), ["/srv/bin/ls"]);
     }
 
     #[test]
     fn a_name_is_looked_for_in_path_or_in_the_usual_places() {
-        let paths = ["/usr/bin/ls", "/work/ls", "/work/bin/ls"];
+        let paths = ["/usr/bin/ls", "/srv/ls", "/srv/bin/ls"];
         assert_eq!(found("ls", Some("/usr/bin::bin")), paths);
         let usual = found("ls", None);
         assert_eq!(usual.first().unwrap(), "/usr/local/sbin/ls");

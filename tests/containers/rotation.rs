@@ -4,13 +4,14 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use crate::descriptors::free_port;
 use crate::ground::Ground;
 use crate::real_programs::{lacks, with_usr};
 
@@ -57,11 +58,7 @@ fn a_secret_is_changed_under_load_without_losing_a_request() {
     if lacks("/usr/bin/python3") {
         return;
     }
-    let port = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let port = free_port();
     ground.sandbox(&format!(
         "allow-exec-volumes: true\nreadonly-paths: {{ /usr: /usr }}\nallow-tcp-ports: [{port}]"
     ));

@@ -1,9 +1,9 @@
 //! Real programs that read their passwords from where lithos puts them.
 
 use std::fs;
-use std::net::TcpListener;
 use std::process::Command;
 
+use crate::descriptors::free_port;
 use crate::ground::Ground;
 use crate::real_programs::{lacks, with_usr};
 
@@ -25,11 +25,7 @@ fn expect_redis_to_want_it(lines: &str, secret: &str) {
     if lacks("/usr/bin/redis-server") || lacks("/usr/bin/redis-cli") {
         return;
     }
-    let port = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let port = free_port();
     with_usr(&ground, "probe");
     fs::create_dir_all(ground.path("images/probe/run/secrets")).unwrap();
     ground.sandbox(

@@ -144,18 +144,19 @@ fn refuses_a_private_key_that_others_can_read() {
     }
 }
 
+/// It resolves, with the warning that no token is opened.
+fn expect_only_labels(f: &Fixture) {
+    f.plan();
+    let problems = f.resolve().problems;
+    assert!(problems.iter().any(|p| p.message.contains("only labels")));
+}
+
 #[test]
 fn a_missing_private_key_is_refused_unless_its_public_half_is_here() {
     let mut f = with_token(&[TOKEN]);
     let fact = f.facts.key_files.get_mut(Path::new(KEY)).unwrap();
     fact.seen = Seen::Missing;
-    f.plan();
-    assert!(
-        f.resolve()
-            .problems
-            .iter()
-            .any(|p| p.message.contains("only labels"))
-    );
+    expect_only_labels(&f);
     f.facts.key_files.get_mut(Path::new(KEY)).unwrap().public = PublicHalf::Missing;
     f.refused("cannot use the private key /etc/lithos/shop.key: it does not exist");
 }
@@ -164,13 +165,7 @@ fn a_missing_private_key_is_refused_unless_its_public_half_is_here() {
 fn a_key_this_user_may_not_read_is_a_warning() {
     let mut f = with_token(&[TOKEN]);
     f.facts.key_files.get_mut(Path::new(KEY)).unwrap().readable = false;
-    f.plan();
-    assert!(
-        f.resolve()
-            .problems
-            .iter()
-            .any(|p| p.message.contains("only labels"))
-    );
+    expect_only_labels(&f);
 }
 
 #[test]

@@ -67,12 +67,12 @@ super::attempts! {
     no_release_of_a_cgroup_is_notified: "open-first-to-write:memory/notify_on_release,cgroup.subtree_control",
         READONLY, Root(Done);
 
-    a_file_of_the_image_is_not_written: "open-to-write:{image}/work/anybodys",
+    a_file_of_the_image_is_not_written: "open-to-write:{image}/open/anybodys",
         READONLY_FOR_ALL, Ordinary(Done);
 
-    no_file_is_made_in_the_image: "make-file:{image}/work/new", READONLY_FOR_ALL, Ordinary(Done);
+    no_file_is_made_in_the_image: "make-file:{image}/open/new", READONLY_FOR_ALL, Ordinary(Done);
 
-    no_file_of_the_image_is_removed: "remove:{image}/work/removable",
+    no_file_of_the_image_is_removed: "remove:{image}/open/removable",
         READONLY_FOR_ALL, Root(Done);
 
     /// CVE-2019-5736, on one's own program.

@@ -173,10 +173,10 @@ fn dress_image(ground: &Ground) {
     let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
     let flags = XattrFlags::empty();
     setxattr(path("bin/capable"), "security.capability", &bytes, flags).unwrap();
-    for open in ["work/anybodys", "work/removable"] {
+    for open in ["open/anybodys", "open/removable"] {
         ground.write(&format!("images/probe/{open}"), "");
     }
-    for open in ["work", "work/anybodys"] {
+    for open in ["open", "open/anybodys"] {
         fs::set_permissions(path(open), fs::Permissions::from_mode(0o777)).unwrap();
     }
 }
