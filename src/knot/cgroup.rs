@@ -94,7 +94,9 @@ impl Placement {
         };
         let doors = directories.iter().map(|(_, directory)| door(directory));
         let doors = doors.collect::<io::Result<_>>();
-        doors.map(Doors).cannot("open the door of", "a cgroup")
+        doors
+            .map(Doors)
+            .cannot("open", "the list of the cgroup's processes")
     }
 
     /// Its directory in each hierarchy.
