@@ -44,9 +44,3 @@ pub mod sys;
 pub mod tree;
 
 pub use lithos_crypt::cause;
-
-/// musl's own allocator takes a third of the time of a short program: it maps and
-/// unmaps for every few blocks.
-#[cfg(target_env = "musl")]
-#[global_allocator]
-static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+lithos_allocator::for_one_thread!();
+
 fn main() -> ExitCode {
     lithos::cmd::main()
 }

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+lithos_allocator::for_one_thread!();
+
 fn main() -> ExitCode {
     let arguments = std::env::args_os().skip(1);
     lithos::knot::run(arguments.map(|argument| argument.to_string_lossy().into_owned()))

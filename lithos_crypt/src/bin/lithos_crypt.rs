@@ -4,10 +4,8 @@
 
 use std::process::ExitCode;
 
-/// musl's own allocator maps and unmaps for every few blocks.
 #[cfg(target_env = "musl")]
-#[global_allocator]
-static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+lithos_allocator::for_one_thread!();
 
 fn main() -> ExitCode {
     lithos_crypt::program::main()
