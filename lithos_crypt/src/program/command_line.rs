@@ -3,10 +3,11 @@
 //! An argument that is not understood may be a secret in the wrong place, so
 //! usage errors are written here: clap's own would show it.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::failure::Failure;
 use super::{
@@ -65,71 +66,62 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Git", &["git-setup", "textconv", "merge"]),
 ];
 
-/// One command with its options.
-#[derive(Subcommand)]
-pub enum Command {
-    Keygen(keygen::Options),
-    Encrypt(encrypt::Options),
-    Set(set::Options),
-    Ls(ls::Options),
-    Inspect(inspect::Options),
-    Diff(diff::Options),
-    History(history::Options),
-    WhoCanRead(who_can_read::Options),
-    Check(check::Options),
-    CheckKey(check_key::Options),
-    Verify(check::VerifyOptions),
-    Get(get::Options),
-    Exec(exec::Options),
-    Decrypt(decrypt::Options),
-    Edit(edit::Options),
-    EditGuard(editor::GuardOptions),
-    Rm(rm::Options),
-    Rollback(rollback::Options),
-    Rekey(rekey::Options),
-    Grant(share::GrantOptions),
-    Revoke(share::RevokeOptions),
-    Export(bundle::ExportOptions),
-    Import(bundle::ImportOptions),
-    Firstboot(firstboot::Options),
-    GitSetup(git_setup::Options),
-    Textconv(textconv::Options),
-    Merge(merge::Options),
+/// Of each command its name, its options and what does it.
+macro_rules! commands {
+    ($($name:literal $variant:ident($options:ty) $run:path,)*) => {
+        /// One command with its options.
+        #[derive(Subcommand)]
+        pub enum Command {
+            $(#[command(name = $name)] $variant($options),)*
+        }
+
+        impl Command {
+            /// Does what the command says.
+            pub fn run(self) -> Result<(), Failure> {
+                match self {
+                    $(Self::$variant(options) => $run(options),)*
+                }
+            }
+
+            /// The definition of the options of the command of this name.
+            fn definition(name: &str) -> Option<clap::Command> {
+                match name {
+                    $($name => Some(<$options>::augment_args(clap::Command::new($name))),)*
+                    _ => None,
+                }
+            }
+        }
+    };
 }
 
-impl Command {
-    /// Does what the command says.
-    pub fn run(self) -> Result<(), Failure> {
-        match self {
-            Command::Keygen(options) => keygen::run(options),
-            Command::Encrypt(options) => encrypt::run(options),
-            Command::Set(options) => set::run(options),
-            Command::Ls(options) => ls::run(options),
-            Command::Inspect(options) => inspect::run(options),
-            Command::Diff(options) => diff::run(options),
-            Command::History(options) => history::run(options),
-            Command::WhoCanRead(options) => who_can_read::run(options),
-            Command::Check(options) => check::run(options),
-            Command::CheckKey(options) => check_key::run(options),
-            Command::Verify(options) => check::run_verify(options),
-            Command::Get(options) => get::run(options),
-            Command::Exec(options) => exec::run(options),
-            Command::Decrypt(options) => decrypt::run(options),
-            Command::Edit(options) => edit::run(options),
-            Command::EditGuard(options) => editor::run_guard(options),
-            Command::Rm(options) => rm::run(options),
-            Command::Rollback(options) => rollback::run(options),
-            Command::Rekey(options) => rekey::run(options),
-            Command::Grant(options) => share::run_grant(options),
-            Command::Revoke(options) => share::run_revoke(options),
-            Command::Export(options) => bundle::run_export(options),
-            Command::Import(options) => bundle::run_import(options),
-            Command::Firstboot(options) => firstboot::run(options),
-            Command::GitSetup(options) => git_setup::run(options),
-            Command::Textconv(options) => textconv::run(options),
-            Command::Merge(options) => merge::run(options),
-        }
-    }
+commands! {
+    "keygen" Keygen(keygen::Options) keygen::run,
+    "encrypt" Encrypt(encrypt::Options) encrypt::run,
+    "set" Set(set::Options) set::run,
+    "ls" Ls(ls::Options) ls::run,
+    "inspect" Inspect(inspect::Options) inspect::run,
+    "diff" Diff(diff::Options) diff::run,
+    "history" History(history::Options) history::run,
+    "who-can-read" WhoCanRead(who_can_read::Options) who_can_read::run,
+    "check" Check(check::Options) check::run,
+    "check-key" CheckKey(check_key::Options) check_key::run,
+    "verify" Verify(check::VerifyOptions) check::run_verify,
+    "get" Get(get::Options) get::run,
+    "exec" Exec(exec::Options) exec::run,
+    "decrypt" Decrypt(decrypt::Options) decrypt::run,
+    "edit" Edit(edit::Options) edit::run,
+    "edit-guard" EditGuard(editor::GuardOptions) editor::run_guard,
+    "rm" Rm(rm::Options) rm::run,
+    "rollback" Rollback(rollback::Options) rollback::run,
+    "rekey" Rekey(rekey::Options) rekey::run,
+    "grant" Grant(share::GrantOptions) share::run_grant,
+    "revoke" Revoke(share::RevokeOptions) share::run_revoke,
+    "export" Export(bundle::ExportOptions) bundle::run_export,
+    "import" Import(bundle::ImportOptions) bundle::run_import,
+    "firstboot" Firstboot(firstboot::Options) firstboot::run,
+    "git-setup" GitSetup(git_setup::Options) git_setup::run,
+    "textconv" Textconv(textconv::Options) textconv::run,
+    "merge" Merge(merge::Options) merge::run,
 }
 
 /// The definition of the command line, for completions and manual pages.
@@ -161,7 +153,11 @@ fn grouped(command: &clap::Command) -> String {
 /// Reads the command line. If it asks for help, prints that; if it is wrong,
 /// says so. Either way the exit code is the error.
 pub fn read() -> Result<Command, ExitCode> {
-    let parsed = command().try_get_matches();
+    let typed: Vec<OsString> = std::env::args_os().collect();
+    if let Some(command) = at_once(&typed) {
+        return Ok(command);
+    }
+    let parsed = command().try_get_matches_from(typed);
     let parsed = parsed.and_then(|matches| CommandLine::from_arg_matches(&matches));
     let error = match parsed {
         Ok(line) => return Ok(line.command),
@@ -181,6 +177,15 @@ pub fn read() -> Result<Command, ExitCode> {
             Err(ExitCode::from(USAGE))
         }
     }
+}
+
+/// The command, if it is typed as it should be: its own definition is all that is needed
+/// then, and those of all commands take as long as to seal a secret.
+fn at_once(typed: &[OsString]) -> Option<Command> {
+    let definition = Command::definition(typed.get(1)?.to_str()?)?;
+    let line = clap::Command::new("lithos_crypt").subcommand(definition);
+    let matches = line.try_get_matches_from(typed).ok()?;
+    Command::from_arg_matches(&matches).ok()
 }
 
 /// What is wrong, without any text that is not ours.
@@ -255,6 +260,36 @@ mod tests {
     #[test]
     fn the_definition_of_the_command_line_is_sound() {
         command().debug_assert();
+    }
+
+    #[test]
+    fn each_command_is_defined_alike_by_itself() {
+        for whole in command().get_subcommands() {
+            let alone = Command::definition(whole.get_name()).unwrap();
+            let shown = |command: &clap::Command| command.clone().render_long_help().to_string();
+            assert_eq!(shown(&alone), shown(whole));
+        }
+        assert!(Command::definition("help").is_none());
+    }
+
+    #[test]
+    fn what_is_not_as_it_should_be_is_not_taken_at_once() {
+        let taken = |line: &str| {
+            let typed: Vec<_> = line.split(' ').map(OsString::from).collect();
+            at_once(&typed).is_some()
+        };
+        assert!(taken("lithos_crypt encrypt -n shop -k key.pub"));
+        for line in [
+            "lithos_crypt",
+            "lithos_crypt --version",
+            "lithos_crypt help encrypt",
+            "lithos_crypt encrypt --help",
+            "lithos_crypt encrypt -n",
+            "lithos_crypt encrypt --no-such-option",
+            "lithos_crypt encrpyt -n shop",
+        ] {
+            assert!(!taken(line), "{line}");
+        }
     }
 
     #[test]
