@@ -8,18 +8,19 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 
 use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage,
-    NetlinkPayload,
+    DecodeError, Emitable, NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST,
+    NetlinkDeserializable, NetlinkHeader, NetlinkMessage, NetlinkPayload, NetlinkSerializable,
+    NlasIterator, parse_string, parse_u8, parse_u32,
 };
+use netlink_packet_route::AddressFamily;
 use netlink_packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage};
 use netlink_packet_route::link::{
-    BridgePortState, InfoBridgePort, InfoData, InfoKind, InfoPortData, InfoVeth, LinkAttribute,
-    LinkFlags, LinkInfo, LinkMessage, State,
+    BridgePortState, InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkHeader, LinkInfo,
+    LinkMessage, State,
 };
 use netlink_packet_route::route::{
     RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
-use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 
 /// Flags of a request that makes something, and fails if it is there.
@@ -31,6 +32,72 @@ pub const LOOPBACK: u32 = 1;
 pub struct Netlink {
     socket: Socket,
     sequence: u32,
+}
+
+/// What is asked of the kernel.
+///
+/// The library's own enum knows every message that there is, each with its reader: that
+/// would be a quarter of the program.
+#[derive(Debug)]
+pub enum Request {
+    /// Of one link, by its name.
+    GetLink(LinkMessage),
+    /// To make one.
+    NewLink(LinkMessage),
+    /// To change one.
+    SetLink(LinkMessage),
+    /// To remove one.
+    DelLink(LinkMessage),
+    /// To give a link an address.
+    NewAddress(AddressMessage),
+    /// To make a route.
+    NewRoute(RouteMessage),
+}
+
+impl Request {
+    fn message(&self) -> &dyn Emitable {
+        match self {
+            Self::GetLink(link)
+            | Self::NewLink(link)
+            | Self::SetLink(link)
+            | Self::DelLink(link) => link,
+            Self::NewAddress(address) => address,
+            Self::NewRoute(route) => route,
+        }
+    }
+}
+
+impl NetlinkSerializable for Request {
+    fn message_type(&self) -> u16 {
+        match self {
+            Self::GetLink(_) => libc::RTM_GETLINK,
+            Self::NewLink(_) => libc::RTM_NEWLINK,
+            Self::SetLink(_) => libc::RTM_SETLINK,
+            Self::DelLink(_) => libc::RTM_DELLINK,
+            Self::NewAddress(_) => libc::RTM_NEWADDR,
+            Self::NewRoute(_) => libc::RTM_NEWROUTE,
+        }
+    }
+
+    fn buffer_len(&self) -> usize {
+        self.message().buffer_len()
+    }
+
+    fn serialize(&self, buffer: &mut [u8]) {
+        self.message().emit(buffer);
+    }
+}
+
+/// What the kernel answers, if it is about a link.
+pub struct Answer(pub Option<Link>);
+
+impl NetlinkDeserializable for Answer {
+    type Error = DecodeError;
+
+    fn deserialize(header: &NetlinkHeader, payload: &[u8]) -> Result<Self, DecodeError> {
+        let is_link = header.message_type == libc::RTM_NEWLINK;
+        is_link.then(|| Link::parse(payload)).transpose().map(Self)
+    }
 }
 
 /// What is known of a network interface.
@@ -66,16 +133,12 @@ impl Netlink {
 
     /// Sends one request and waits until the kernel has acknowledged it. The
     /// answers that came before the acknowledgement, or the kernel's error.
-    pub fn request(
-        &mut self,
-        flags: u16,
-        message: RouteNetlinkMessage,
-    ) -> io::Result<Vec<RouteNetlinkMessage>> {
+    pub fn request(&mut self, flags: u16, message: Request) -> io::Result<Vec<Answer>> {
         self.sequence += 1;
         let mut header = NetlinkHeader::default();
         header.flags = NLM_F_REQUEST | NLM_F_ACK | flags;
         header.sequence_number = self.sequence;
-        let mut request = NetlinkMessage::new(header, NetlinkPayload::from(message));
+        let mut request = NetlinkMessage::new(header, NetlinkPayload::InnerMessage(message));
         request.finalize();
         let mut bytes = vec![0; request.buffer_len()];
         request.serialize(&mut bytes);
@@ -104,13 +167,10 @@ impl Netlink {
 
     /// The interface of this name; none if there is none.
     pub fn link(&mut self, name: &str) -> io::Result<Option<Link>> {
-        match self.request(0, RouteNetlinkMessage::GetLink(named(name))) {
+        match self.request(0, Request::GetLink(named(name))) {
             Err(err) if err.raw_os_error() == Some(libc::ENODEV) => Ok(None),
             Err(err) => Err(err),
-            Ok(answers) => Ok(answers.into_iter().find_map(|answer| match answer {
-                RouteNetlinkMessage::NewLink(link) => Some(Link::from(link)),
-                _ => None,
-            })),
+            Ok(answers) => Ok(answers.into_iter().find_map(|Answer(link)| link)),
         }
     }
 
@@ -120,7 +180,7 @@ impl Netlink {
         message.header.index = index;
         message.header.flags = LinkFlags::Up;
         message.header.change_mask = LinkFlags::Up;
-        self.request(0, RouteNetlinkMessage::SetLink(message))?;
+        self.request(0, Request::SetLink(message))?;
         Ok(())
     }
 
@@ -128,7 +188,7 @@ impl Netlink {
     pub fn delete(&mut self, index: u32) -> io::Result<()> {
         let mut message = LinkMessage::default();
         message.header.index = index;
-        self.request(0, RouteNetlinkMessage::DelLink(message))?;
+        self.request(0, Request::DelLink(message))?;
         Ok(())
     }
 
@@ -153,7 +213,7 @@ impl Netlink {
             LinkInfo::Kind(InfoKind::Veth),
             LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(other))),
         ]));
-        self.request(CREATE, RouteNetlinkMessage::NewLink(message))?;
+        self.request(CREATE, Request::NewLink(message))?;
         Ok(())
     }
 
@@ -173,7 +233,7 @@ impl Netlink {
             }
             IpAddr::V6(_) => message.header.flags = AddressHeaderFlags::Nodad,
         }
-        self.request(CREATE, RouteNetlinkMessage::NewAddress(message))?;
+        self.request(CREATE, Request::NewAddress(message))?;
         Ok(())
     }
 
@@ -189,7 +249,7 @@ impl Netlink {
             .attributes
             .push(RouteAttribute::Gateway(gateway.into()));
         message.attributes.push(RouteAttribute::Oif(index));
-        self.request(CREATE, RouteNetlinkMessage::NewRoute(message))?;
+        self.request(CREATE, Request::NewRoute(message))?;
         Ok(())
     }
 }
@@ -217,38 +277,57 @@ fn broadcast(address: Ipv4Addr, prefix: u8) -> Option<Ipv4Addr> {
     Some(Ipv4Addr::from_bits(address.to_bits() | hosts))
 }
 
-impl From<LinkMessage> for Link {
-    fn from(message: LinkMessage) -> Self {
+impl Link {
+    /// From the kernel's description: rtnetlink(7) and `linux/if_link.h`.
+    fn parse(message: &[u8]) -> Result<Self, DecodeError> {
+        let header = LinkHeader::parse(message)?;
         let mut link = Link {
-            index: message.header.index,
-            up: message.header.flags.contains(LinkFlags::Up),
+            index: header.index,
+            up: header.flags.contains(LinkFlags::Up),
             ..Link::default()
         };
-        for attribute in message.attributes {
-            match attribute {
-                LinkAttribute::Address(bytes) => link.mac = bytes.try_into().ok(),
-                LinkAttribute::Controller(master) => link.master = Some(master),
-                LinkAttribute::OperState(state) => link.running = state == State::Up,
-                LinkAttribute::LinkInfo(infos) => infos.iter().for_each(|info| link.learn(info)),
+        for attribute in NlasIterator::new(&message[header.buffer_len()..]) {
+            let attribute = attribute?;
+            let value = attribute.value();
+            match attribute.kind() {
+                libc::IFLA_ADDRESS => link.mac = value.try_into().ok(),
+                libc::IFLA_MASTER => link.master = Some(parse_u32(value)?),
+                libc::IFLA_OPERSTATE => link.running = State::from(parse_u8(value)?) == State::Up,
+                libc::IFLA_LINKINFO => link.learn(value)?,
                 _ => {}
             }
         }
-        link
+        Ok(link)
+    }
+
+    fn learn(&mut self, infos: &[u8]) -> Result<(), DecodeError> {
+        // Told before the data of the port.
+        let mut port_of_bridge = false;
+        for info in NlasIterator::new(infos) {
+            let info = info?;
+            match info.kind() {
+                libc::IFLA_INFO_KIND => self.kind = parse_string(info.value())?,
+                libc::IFLA_INFO_SLAVE_KIND => {
+                    port_of_bridge = parse_string(info.value())? == "bridge";
+                }
+                libc::IFLA_INFO_SLAVE_DATA if port_of_bridge => {
+                    for part in NlasIterator::new(info.value()) {
+                        let part = part?;
+                        if part.kind() == IFLA_BRPORT_STATE {
+                            let state = BridgePortState::from(parse_u8(part.value())?);
+                            self.port_disabled = state == BridgePortState::Disabled;
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 }
 
-impl Link {
-    fn learn(&mut self, info: &LinkInfo) {
-        match info {
-            LinkInfo::Kind(kind) => self.kind = kind.to_string(),
-            LinkInfo::PortData(InfoPortData::BridgePort(port)) => {
-                self.port_disabled =
-                    port.contains(&InfoBridgePort::State(BridgePortState::Disabled));
-            }
-            _ => {}
-        }
-    }
-}
+/// Of `linux/if_link.h`; `libc` has it not.
+const IFLA_BRPORT_STATE: u16 = 1;
 
 #[cfg(test)]
 mod tests {

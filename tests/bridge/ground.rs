@@ -13,8 +13,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use lithos::bridge::{Attachment, BridgeError, HostLink};
-use lithos::sys::netlink::{CREATE, LOOPBACK, Link, Netlink};
-use netlink_packet_route::RouteNetlinkMessage;
+use lithos::sys::netlink::{CREATE, LOOPBACK, Link, Netlink, Request};
 use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkInfo, LinkMessage};
 use nix::sched::{CloneFlags, unshare};
 
@@ -68,9 +67,7 @@ impl Host {
             .attributes
             .push(LinkAttribute::IfName(name.to_owned()));
         message.attributes.push(LinkAttribute::LinkInfo(vec![kind]));
-        self.0
-            .request(CREATE, RouteNetlinkMessage::NewLink(message))
-            .unwrap();
+        self.0.request(CREATE, Request::NewLink(message)).unwrap();
     }
 
     /// What the kernel says of an interface.
