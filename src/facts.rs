@@ -25,6 +25,7 @@ use rustix::io::Errno;
 use crate::cause::Cause;
 use crate::resolve::paths;
 use crate::resolve::plan::MountSource;
+use crate::sys::procfs;
 use program::Program;
 use view::View;
 
@@ -268,7 +269,7 @@ fn answer(questions: &Questions, known: &mut Known) -> Facts {
 
 /// proc(5): a ceiling for RLIMIT_NOFILE.
 fn open_files_max() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/sys/fs/nr_open").ok()?;
+    let text = procfs::text("/proc/sys/fs/nr_open").ok()?;
     text.trim().parse().ok()
 }
 

@@ -2,7 +2,7 @@
 //! written to them: an image could have something else in their place.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, BufRead, BufReader, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
@@ -18,6 +18,28 @@ pub fn open(root: impl AsFd, path: impl AsRef<Path>, flags: OFlags) -> io::Resul
     verify(&root)?;
     let file: OwnedFd = openat2(root, path.as_ref(), flags, Mode::empty(), resolve)?;
     Ok(file.into())
+}
+
+/// All of a file of the kernel's that is not told how long it is: in as few reads as can
+/// be, since the kernel puts its text together for each.
+pub fn text(path: impl AsRef<Path>) -> io::Result<String> {
+    let mut text = String::with_capacity(8 * 1024);
+    File::open(path)?.read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// The lines of such a file that have `part` in them, without ever holding the others:
+/// a host can have thousands of mounts.
+pub fn lines_with(path: impl AsRef<Path>, part: &str) -> io::Result<String> {
+    let mut file = BufReader::with_capacity(8 * 1024, File::open(path)?);
+    let (mut kept, mut line) = (String::new(), String::new());
+    while file.read_line(&mut line)? > 0 {
+        if line.contains(part) {
+            kept.push_str(&line);
+        }
+        line.clear();
+    }
+    Ok(kept)
 }
 
 /// Refuses what is not on a procfs.
@@ -48,6 +70,19 @@ mod tests {
         let own = format!("{}/comm", std::process::id());
         let name = io::read_to_string(open(&proc, own, OFlags::RDONLY).unwrap()).unwrap();
         assert!(!name.is_empty());
+    }
+
+    #[test]
+    fn reads_what_is_longer_than_is_read_at_once() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let lines: String = (0..5000).map(|n| format!("line {n}\n")).collect();
+        std::fs::write(&file, &lines).unwrap();
+        assert_eq!(text(file.path()).unwrap(), lines);
+        let found = lines_with(file.path(), " 499").unwrap();
+        assert_eq!(found.lines().count(), 11);
+        assert!(found.starts_with("line 499\nline 4990\n"), "{found}");
+        assert!(found.ends_with("line 4999\n"), "{found}");
+        assert_eq!(lines_with(file.path(), "none").unwrap(), "");
     }
 
     #[test]

@@ -3,15 +3,16 @@
 //! Taken from the process and not from the plan: where the supervisor's part of
 //! the hierarchy begins depends on who asks. See cgroups(7).
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::sys::procfs;
+
 /// The directories of the cgroups that the process is in and we are not.
 pub fn to_join(process: i32) -> io::Result<Vec<PathBuf>> {
-    let theirs = fs::read_to_string(format!("/proc/{process}/cgroup"))?;
-    let ours = fs::read_to_string("/proc/self/cgroup")?;
-    let mounts = fs::read_to_string("/proc/self/mountinfo")?;
+    let theirs = procfs::text(format!("/proc/{process}/cgroup"))?;
+    let ours = procfs::text("/proc/self/cgroup")?;
+    let mounts = procfs::lines_with("/proc/self/mountinfo", " - cgroup")?;
     let others = theirs
         .lines()
         .filter(|line| !ours.lines().any(|own| own == *line));
