@@ -70,7 +70,7 @@ pub fn fork_alone(flags: i32, cgroup: Option<BorrowedFd<'_>>) -> io::Result<Side
 /// Bytes of the stack of [`vfork`]'s child, which only makes system calls.
 const STACK: usize = 32 * 1024;
 
-/// Makes a process in the new namespaces that `flags` name, which runs `child` with
+/// Makes a process by the `CLONE_…` of `flags`, which runs `child` with
 /// `argument` on a stack of its own, but in this process's memory: nothing is copied,
 /// however much that is. This process goes on when the child has executed a program
 /// or ended. Returns the child's pid as this process sees it, and its pidfd.

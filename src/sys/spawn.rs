@@ -34,6 +34,8 @@ struct Prepared {
     stdout: RawFd,
     stderr: RawFd,
     keep: Vec<RawFd>,
+    /// None of these descriptors has this number or one above it.
+    above: RawFd,
     /// Why the program could not be executed; 0: it was.
     errno: i32,
 }
@@ -45,20 +47,28 @@ impl Spawn<'_> {
     pub fn start(&self) -> io::Result<(i32, OwnedFd)> {
         let mut argv: Vec<_> = self.args.iter().map(|arg| arg.as_ptr()).collect();
         argv.push(std::ptr::null());
+        let keep: Vec<_> = self.keep.iter().map(AsRawFd::as_raw_fd).collect();
+        let own = [self.program, self.stdin, self.stdout, self.stderr];
+        let own = own.iter().map(AsRawFd::as_raw_fd);
+        let above = own.chain(keep.iter().copied()).max().unwrap_or(2) + 1;
         let mut prepared = Prepared {
             program: self.program.as_raw_fd(),
             argv,
             stdin: self.stdin.as_raw_fd(),
             stdout: self.stdout.as_raw_fd(),
             stderr: self.stderr.as_raw_fd(),
-            keep: self.keep.iter().map(AsRawFd::as_raw_fd).collect(),
+            keep,
+            above,
             errno: 0,
         };
         let argument = &raw mut prepared;
+        // The child begins with our descriptors themselves and takes copies of those it is
+        // to have, so that those of a thousand containers are not copied, to be closed.
+        let flags = self.namespaces | libc::CLONE_FILES;
         // SAFETY: the child makes system calls on what was made before, and writes
-        // only to `prepared`, which nobody else uses meanwhile.
-        let (pid, pidfd) =
-            unsafe { clone::vfork(self.namespaces, become_program, argument.cast()) }?;
+        // only to `prepared`, which nobody else uses meanwhile. It changes descriptors
+        // only once they are its own.
+        let (pid, pidfd) = unsafe { clone::vfork(flags, become_program, argument.cast()) }?;
         match prepared.errno {
             0 => Ok((pid, pidfd)),
             errno => {
@@ -76,7 +86,13 @@ extern "C" fn become_program(prepared: *mut libc::c_void) -> i32 {
     let p = unsafe { &mut *prepared.cast::<Prepared>() };
     // SAFETY: plain system calls on integers, and on memory that `p` holds.
     unsafe {
-        let succeeded = libc::setsid() != -1
+        let succeeded = libc::syscall(
+            libc::SYS_close_range,
+            p.above,
+            libc::c_uint::MAX,
+            libc::CLOSE_RANGE_UNSHARE,
+        ) == 0
+            && libc::setsid() != -1
             && libc::chdir(c"/".as_ptr()) == 0
             && default_signals()
             && libc::dup2(p.stdin, 0) == 0
@@ -165,6 +181,25 @@ mod tests {
             assert!(numbers.contains(&expected), "{numbers:?}");
         }
         assert_eq!(numbers.len(), 4, "{numbers:?}");
+    }
+
+    #[test]
+    fn what_is_open_here_stays_open_whatever_its_number() {
+        let low = File::open("/dev/zero").unwrap();
+        let high = rustix::io::fcntl_dupfd_cloexec(&low, 500).unwrap();
+        let number = high.as_raw_fd();
+        let list = "for f in /proc/$$/fd/*; do [ -e $f ] && echo ${f##*/}; done";
+        for (keep, found) in [
+            (vec![], "0\n1\n2\n"),
+            (vec![high.as_fd()], "0\n1\n2\n500\n"),
+        ] {
+            assert_eq!(sh(list, keep), found.replace("500", &number.to_string()));
+            for open in [low.as_fd(), high.as_fd()] {
+                let target = format!("/proc/self/fd/{}", open.as_raw_fd());
+                let target = std::fs::read_link(target).unwrap();
+                assert_eq!(target.to_str(), Some("/dev/zero"));
+            }
+        }
     }
 
     #[test]
