@@ -64,7 +64,9 @@ pub enum Report {
 impl Report {
     /// The last of these lines.
     pub fn last(lines: &[u8]) -> Option<Self> {
-        let mut lines = lines.split(|byte| *byte == b'\n').rev();
+        let lines = lines.split(|byte| *byte == b'\n').rev();
+        // What follows the last line is empty, and costs more to refuse than a line to read.
+        let mut lines = lines.filter(|line| !line.is_empty());
         lines.find_map(|line| serde_json::from_slice(line).ok())
     }
 }

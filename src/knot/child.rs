@@ -47,6 +47,11 @@ pub fn run(start: &Start<'_>, doors: &Doors, ready: OwnedFd, tell: OwnedFd) -> !
 
 fn become_process(start: &Start<'_>, doors: &Doors, tell: &OwnedFd) -> Result<Infallible, Failure> {
     let plan = start.plan;
+    if !plan.secrets.is_empty() {
+        // Best effort: without the right to, secrets may reach the swap of a machine
+        // whose memory runs out just now. As early as there is least to lock.
+        let _ = memory::lock_all(getrlimit(Resource::Memlock).current.is_none());
+    }
     doors.enter()?;
     setsid().cannot("begin", "a session")?;
     match &start.joined {
@@ -68,9 +73,6 @@ fn become_process(start: &Start<'_>, doors: &Doors, tell: &OwnedFd) -> Result<In
     let arguments = environment::arguments(&plan.process)?;
     let mut variables = environment::plain(plan)?;
     if !plan.secrets.is_empty() {
-        // Best effort: without the right to, secrets may reach the swap of a
-        // machine whose memory runs out just now.
-        let _ = memory::lock_all(getrlimit(Resource::Memlock).current.is_none());
         let files = start.secret_files.iter().zip(&plan.secrets.files);
         let opened = start.keys.open_secrets(&plan.secrets)?;
         if plan.secrets.is_open() {

@@ -117,9 +117,8 @@ fn to_start_in(start: &Start<'_>) -> CapabilitySet {
 /// `bound` can be passed on, and the host's files behind 0, 1 and 2.
 fn give_up_all_but(kept: CapabilitySet, bound: CapabilitySet) -> Result<(), Failure> {
     let root = mount::open_directory(Path::new("/")).cannot("open", "/")?;
-    let null = || child::open_null(&root);
-    let standard = vec![(0, null()?), (1, null()?), (2, null()?)];
-    descriptor::place(standard).cannot("close", "standard input and output")?;
+    let null = child::open_null(&root)?;
+    descriptor::give_up_standard(&null).cannot("close", "standard input and output")?;
     capability::bound_to(bound).cannot("empty", "the capability bounding set")?;
     capability::keep_only(kept).cannot("drop", "the capabilities")
 }

@@ -205,7 +205,8 @@ fn hear(told: &[u8]) -> Result<Vec<String>, Failure> {
         Some(b'[') => lines.next().map(serde_json::from_slice),
         _ => None,
     };
-    match lines.next().map(serde_json::from_slice) {
+    let failure = lines.next().filter(|line| !line.is_empty());
+    match failure.map(serde_json::from_slice) {
         Some(Ok(Report::Failed {
             reason,
             hint,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use rustix::io::fcntl_dupfd_cloexec;
 
@@ -52,6 +52,13 @@ fn apply_to_range(first: u32, last: u32, flags: libc::c_uint) -> io::Result<()> 
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
+}
+
+/// Makes 0, 1 and 2 what `instead` is.
+pub fn give_up_standard(instead: impl AsFd) -> io::Result<()> {
+    rustix::stdio::dup2_stdin(&instead)?;
+    rustix::stdio::dup2_stdout(&instead)?;
+    Ok(rustix::stdio::dup2_stderr(&instead)?)
 }
 
 /// Puts each descriptor at its number, without close-on-exec, for the program

@@ -1,10 +1,11 @@
 //! Sealed memory files: bytes that nobody can change once they are handed over.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, memfd_create};
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, fstat, memfd_create};
+use rustix::io::pread;
 
 const SEALS: SealFlags = SealFlags::WRITE
     .union(SealFlags::GROW)
@@ -32,10 +33,15 @@ pub fn read_sealed(fd: impl AsFd) -> io::Result<Vec<u8>> {
             "it is not sealed",
         ));
     }
-    let mut file = File::from(fd.as_fd().try_clone_to_owned()?);
-    io::Seek::rewind(&mut file)?;
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)?;
+    // It can neither grow nor shrink.
+    let mut bytes = vec![0; usize::try_from(fstat(&fd)?.st_size).unwrap_or(0)];
+    let mut read = 0;
+    while read < bytes.len() {
+        match pread(&fd, &mut bytes[read..], read as u64)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            more => read += more,
+        }
+    }
     Ok(bytes)
 }
 
