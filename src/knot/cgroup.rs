@@ -23,10 +23,11 @@ use std::time::Duration;
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
 use rustix::process::{Signal, pidfd_send_signal};
+use serde::{Deserialize, Serialize};
 
 use super::failure::{Attempt, Failure};
 use crate::resolve::plan::Cgroup;
-use crate::sys::{mount, pidfd};
+use crate::sys::{mount, pidfd, procfs};
 
 use hierarchy::{Hierarchy, Version};
 pub use usage::{Meters, Usage};
@@ -43,11 +44,8 @@ pub enum Placement {
 
 /// Makes the container's cgroup anew in every hierarchy that its controllers
 /// are in, and limits it. What is left of an earlier one is removed first.
-pub fn make(cgroup: Option<&Cgroup>) -> Result<Placement, Failure> {
-    let Some(cgroup) = cgroup else {
-        return Ok(Placement::Nowhere);
-    };
-    let hierarchies = hierarchy::wanted(&cgroup.controllers)?;
+pub fn make(cgroup: &Cgroup, all: Hierarchies) -> Result<Placement, Failure> {
+    let hierarchies = hierarchy::choose(all.0, &cgroup.controllers)?;
     let mut made = Vec::new();
     for hierarchy in &hierarchies {
         let path = make_in(hierarchy, cgroup)?;
@@ -146,8 +144,8 @@ fn door(directory: &OwnedFd) -> io::Result<fs::File> {
     Ok(door?.into())
 }
 
-/// The hierarchies that containers may have cgroups in, found once for many removals.
-#[derive(Debug, Default)]
+/// The hierarchies that containers may have cgroups in, found once for many containers.
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Hierarchies(Vec<Hierarchy>);
 
 impl Hierarchies {
@@ -206,8 +204,7 @@ fn make_in(hierarchy: &Hierarchy, cgroup: &Cgroup) -> Result<PathBuf, Failure> {
         .delegate(&path)
         .cannot_at("use the controllers in", &path)?;
     path.push(&cgroup.name);
-    remove_tree(&path).cannot_at("remove the earlier cgroup", &path)?;
-    make_directory(&path).cannot_at("make the cgroup", &path)?;
+    make_anew(&path)?;
     for (file, value) in hierarchy.limits(cgroup) {
         let file = path.join(file);
         match write(&file, &value) {
@@ -227,7 +224,7 @@ fn of_swap(file: &Path) -> bool {
 
 /// Whether the host swaps: a line for each area follows the title.
 fn swaps() -> bool {
-    let areas = fs::read_to_string("/proc/swaps").unwrap_or_default();
+    let areas = procfs::text("/proc/swaps").unwrap_or_default();
     areas.lines().count() > 1
 }
 
@@ -235,6 +232,17 @@ fn make_directory(path: &Path) -> io::Result<()> {
     match fs::create_dir(path) {
         Err(err) if err.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         outcome => outcome,
+    }
+}
+
+/// Makes a directory that nobody is in and nothing has been set in.
+fn make_anew(path: &Path) -> Result<(), Failure> {
+    match fs::create_dir(path) {
+        Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {
+            remove_tree(path).cannot_at("remove the earlier cgroup", path)?;
+            fs::create_dir(path).cannot_at("make the cgroup", path)
+        }
+        outcome => outcome.cannot_at("make the cgroup", path),
     }
 }
 

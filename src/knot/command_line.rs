@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! lithos_knot --name <sandbox>/<process>.<n> --plan FD --report FD [--gate FD]
-//!             --stdio FD [--socket FD]… [--terminal FD [--replace N]…]
+//!             --stdio FD [--cgroups FD] [--socket FD]…
+//!             [--terminal FD [--replace N]…]
 //! lithos_knot --join <sandbox>/<process>.<n> --plan FD --report FD --gate FD
 //!             --knot FD --process FD [--terminal FD [--replace N]…]
 //! ```
@@ -31,6 +32,9 @@ pub struct Launch {
     pub gate: Option<RawFd>,
     /// The sandbox's stdio log, open for appending.
     pub stdio: RawFd,
+    /// A sealed memfd with the host's cgroup hierarchies as JSON. None: the knot
+    /// finds them.
+    pub cgroups: Option<RawFd>,
     /// The plan's sockets that are passed, in its order.
     pub sockets: Vec<RawFd>,
     /// A Unix socket: the master side of a terminal of the container's own is
@@ -92,7 +96,8 @@ lithos_ctl, which hand it open file descriptors; there is no use in starting it
 by hand.
 
 Usage: lithos_knot --name SANDBOX/PROCESS.N --plan FD --report FD [--gate FD]
-                   --stdio FD [--socket FD]... [--terminal FD [--replace N]...]
+                   --stdio FD [--cgroups FD] [--socket FD]...
+                   [--terminal FD [--replace N]...]
        lithos_knot --join SANDBOX/PROCESS.N --plan FD --report FD --gate FD
                    --knot FD --process FD [--terminal FD [--replace N]...]
        lithos_knot --verify --plan FD
@@ -102,6 +107,7 @@ Usage: lithos_knot --name SANDBOX/PROCESS.N --plan FD --report FD [--gate FD]
   --report FD    where to append what happens
   --gate FD      a pipe to wait on before the process is started
   --stdio FD     the sandbox's stdio log
+  --cgroups FD   a sealed memfd holding where the host's cgroups are
   --socket FD    the plan's sockets, in its order
   --terminal FD  where to send the master of a terminal of the container's own
   --replace N    which of 0, 1 and 2 is that terminal in the process
@@ -229,6 +235,9 @@ impl Launch {
             push("--gate", gate);
         }
         push("--stdio", self.stdio);
+        if let Some(cgroups) = self.cgroups {
+            push("--cgroups", cgroups);
+        }
         for &socket in &self.sockets {
             push("--socket", socket);
         }
@@ -245,7 +254,8 @@ impl Launch {
     pub fn from_args(args: impl IntoIterator<Item = String>) -> Result<Self, LaunchError> {
         let mut args = args.into_iter();
         let (mut name, mut plan, mut report, mut gate, mut stdio) = (None, None, None, None, None);
-        let (mut sockets, mut terminal, mut replaced) = (Vec::new(), None, Vec::new());
+        let (mut cgroups, mut sockets) = (None, Vec::new());
+        let (mut terminal, mut replaced) = (None, Vec::new());
         while let Some(option) = args.next() {
             match option.as_str() {
                 "--name" => {
@@ -255,6 +265,7 @@ impl Launch {
                 "--report" => report = Some(descriptor("--report", args.next())?),
                 "--gate" => gate = Some(descriptor("--gate", args.next())?),
                 "--stdio" => stdio = Some(descriptor("--stdio", args.next())?),
+                "--cgroups" => cgroups = Some(descriptor("--cgroups", args.next())?),
                 "--socket" => sockets.push(descriptor("--socket", args.next())?),
                 "--terminal" => terminal = Some(descriptor("--terminal", args.next())?),
                 "--replace" => replaced.push(descriptor("--replace", args.next())?),
@@ -267,6 +278,7 @@ impl Launch {
             report: report.ok_or(LaunchError::Missing("--report"))?,
             gate,
             stdio: stdio.ok_or(LaunchError::Missing("--stdio"))?,
+            cgroups,
             sockets,
             terminal,
             replaced,
@@ -360,6 +372,7 @@ mod tests {
             report: 4,
             gate: Some(5),
             stdio: 6,
+            cgroups: Some(10),
             sockets: vec![7, 9],
             terminal: Some(8),
             replaced: vec![0, 2],
@@ -401,6 +414,7 @@ mod tests {
             report: 4,
             gate: None,
             stdio: 6,
+            cgroups: None,
             sockets: vec![],
             terminal: None,
             replaced: vec![],

@@ -45,6 +45,7 @@ use crate::report::End;
 use crate::resolve::plan::Plan;
 use crate::sys::{descriptor, memfd, mount};
 
+use cgroup::{Hierarchies, Placement};
 use command_line::{Launch, Request};
 use confine::Confinement;
 use failure::{Attempt, Failure};
@@ -113,6 +114,7 @@ struct Given {
 struct Container {
     plan: OwnedFd,
     gate: Option<OwnedFd>,
+    cgroups: Option<OwnedFd>,
     sockets: Vec<OwnedFd>,
     terminal: Option<TerminalRequest>,
 }
@@ -121,12 +123,14 @@ impl Given {
     fn adopt(launch: &Launch) -> io::Result<Self> {
         let mut numbers = vec![launch.plan, launch.report, launch.stdio];
         numbers.extend(launch.gate);
+        numbers.extend(launch.cgroups);
         numbers.extend(launch.terminal);
         numbers.extend(&launch.sockets);
         let mut owned = descriptor::adopt_inherited(&numbers)?.into_iter();
         let mut next = || owned.next().expect("as many as numbers");
         let (plan, report, stdio) = (next(), next(), next());
         let gate = launch.gate.map(|_| next());
+        let cgroups = launch.cgroups.map(|_| next());
         let terminal = launch.terminal.map(|_| TerminalRequest {
             socket: next(),
             replaced: launch.replaced.clone(),
@@ -135,6 +139,7 @@ impl Given {
         let container = Container {
             plan,
             gate,
+            cgroups,
             sockets,
             terminal,
         };
@@ -158,7 +163,10 @@ fn contain(given: Container, signals: &Signals, notices: &mut Notices) -> Result
     umask(Mode::from_raw_mode(0o022));
     nix::unistd::sethostname(&plan.hostname).cannot("set the host name", &plan.hostname)?;
     let keys = KeyFiles::open(&plan.secrets)?;
-    let cgroup = cgroup::make(plan.cgroup.as_ref())?;
+    let cgroup = match &plan.cgroup {
+        Some(wanted) => cgroup::make(wanted, hierarchies(given.cgroups)?)?,
+        None => Placement::Nowhere,
+    };
     let memlock = process::set_limits(&plan)?;
     let host_proc = mount::open_directory(Path::new("/proc")).cannot("open", "/proc")?;
     bridge::enter(&plan.network, host_proc).map_err(Failure::Network)?;
@@ -200,6 +208,14 @@ fn contain(given: Container, signals: &Signals, notices: &mut Notices) -> Result
     }
 }
 
+/// Those that the supervisor has found, or finds for itself.
+fn hierarchies(given: Option<OwnedFd>) -> Result<Hierarchies, Failure> {
+    match given {
+        Some(given) => read_sealed(given),
+        None => Hierarchies::find().cannot("find", "the cgroup hierarchies"),
+    }
+}
+
 /// The confinement of processes in the container that this process is in.
 fn confine(plan: &Plan, stdio: &OwnedFd) -> Result<Confinement, Failure> {
     let root = mount::open_directory(Path::new("/")).cannot("open", "/")?;
@@ -211,8 +227,8 @@ fn confine(plan: &Plan, stdio: &OwnedFd) -> Result<Confinement, Failure> {
     Confinement::prepare(plan, root.as_fd(), reopen)
 }
 
-/// A plan, or parts of some.
-fn read_sealed<T: DeserializeOwned>(plan: OwnedFd) -> Result<T, Failure> {
-    let bytes = memfd::read_sealed(plan).cannot("read", "the plan")?;
+/// A plan, parts of some, or what else the supervisor hands over.
+fn read_sealed<T: DeserializeOwned>(given: OwnedFd) -> Result<T, Failure> {
+    let bytes = memfd::read_sealed(given).cannot("read", "the plan")?;
     serde_json::from_slice(&bytes).map_err(Failure::Plan)
 }

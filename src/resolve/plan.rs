@@ -81,6 +81,14 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// As a knot and a record get it.
+    pub fn to_json(&self) -> serde_json::Result<Vec<u8>> {
+        // As long as most are, rather than grown to it by and by.
+        let mut json = Vec::with_capacity(2048);
+        serde_json::to_writer(&mut json, self)?;
+        Ok(json)
+    }
+
     /// The sockets that whoever starts the knot binds and passes to it; the
     /// others it binds itself, in the container's own network namespace.
     pub fn passed_sockets(&self) -> impl Iterator<Item = &Socket> {

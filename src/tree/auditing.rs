@@ -85,9 +85,10 @@ pub fn note(
         return (false, Ok(()));
     };
     let mut progress = before.clone();
-    let mut entries = read(&mut progress, records, record);
+    let (mut entries, last) = read(&mut progress, records, record);
     if ended || record.knot.is_none() {
-        entries.extend(untold(&mut progress, records, record));
+        let last = last.or_else(|| records.last_report(&record.plan.name));
+        entries.extend(untold(&mut progress, last, record));
     }
     if entries.is_empty() {
         // What else was told is read again.
@@ -100,22 +101,28 @@ pub fn note(
 
 /// Without a knot the report, if there is one, is of an earlier start: none gets past
 /// the gate before it is in the record.
-fn read(progress: &mut Progress, records: &Records, record: &Record) -> Vec<Entry> {
-    let mut entries = Vec::new();
+///
+/// With the last thing it has told, if that was among it.
+fn read(
+    progress: &mut Progress,
+    records: &Records,
+    record: &Record,
+) -> (Vec<Entry>, Option<Report>) {
+    let (mut entries, mut last) = (Vec::new(), None);
     while record.knot.is_some()
         && let Ok((told, bytes @ 1..)) = records.told_after(&record.plan.name, progress.bytes)
     {
         progress.bytes += bytes;
         for report in told {
             entries.extend(progress.take(&record.plan, &report));
+            last = Some(report);
         }
     }
-    entries
+    (entries, last)
 }
 
 /// A start of which nothing was told, if there may have been one.
-fn untold(progress: &mut Progress, records: &Records, record: &Record) -> Vec<Entry> {
-    let last = records.last_report(&record.plan.name);
+fn untold(progress: &mut Progress, last: Option<Report>, record: &Record) -> Vec<Entry> {
     let ended = matches!(last, Some(Report::Ended { .. }));
     let kept = record.plan.supervision.restart_process_only;
     let rested = kept && ended && !progress.runs && record.stopping.is_none();

@@ -7,6 +7,7 @@
 
 mod joiner;
 
+use std::cell::OnceCell;
 use std::ffi::{CString, NulError};
 use std::fs::File;
 use std::io::{self, Read};
@@ -25,6 +26,7 @@ use super::records::{Knot, Record, Records};
 use super::sockets::{SocketError, Sockets};
 use crate::cause::Cause;
 use crate::confinement::landlock::{Bind, Level};
+use crate::knot::cgroup::Hierarchies;
 use crate::knot::command_line::Launch;
 use crate::resolve::plan::Plan;
 use crate::sys::mount::{self, NODEV, NOSUID, READONLY};
@@ -82,6 +84,8 @@ pub struct Launcher {
     /// looks at the mount any more), so that is left to whoever drops this.
     _shield: OwnedFd,
     null: File,
+    /// The host's cgroup hierarchies for knots, which would each find the same.
+    cgroups: OnceCell<OwnedFd>,
 }
 
 impl Launcher {
@@ -105,6 +109,7 @@ impl Launcher {
             program,
             _shield: shield,
             null,
+            cgroups: OnceCell::new(),
         })
     }
 
@@ -130,29 +135,50 @@ impl Launcher {
         standard: Option<&Standard<'_>>,
     ) -> Result<Launched, LaunchError> {
         record.audit = Progress::begin(&record.plan);
-        step("write the record", records.write(record))?;
+        let plan = step("seal the plan", record.plan.to_json())?;
+        step("write the record", records.write_with(record, &plan))?;
         let report = step("make the report", records.new_report(&record.plan.name))?;
         let sockets = sockets.take(&record.plan)?;
         let (gate, opener) = step("make a pipe", pipe_with(PipeFlags::CLOEXEC))?;
         let given = Given {
-            plan: step("seal the plan", seal(&record.plan))?,
+            plan: step("seal the plan", seal(&plan))?,
             report: report.into(),
             gate,
             stdio: stdio(&record.plan)?,
+            cgroups: match &record.plan.cgroup {
+                Some(_) => Some(self.cgroups()?.as_fd()),
+                None => None,
+            },
             sockets,
         };
         let (pid, pidfd) = self.spawn(&record.plan, &given, standard)?;
-        if let Err(err) = complete(records, record, pid, &pidfd, given.socket_numbers()) {
+        let noted = Knot::note(pid, &pidfd, given.socket_numbers());
+        let completed = noted.and_then(|knot| {
+            record.knot = Some(knot);
+            records.write_with(record, &plan)
+        });
+        if let Err(err) = completed {
             undo(&pidfd);
             return Err(LaunchError::Step("complete the record", err));
         }
         Ok(Launched { pidfd, opener })
     }
 
+    fn cgroups(&self) -> Result<&OwnedFd, LaunchError> {
+        if let Some(sealed) = self.cgroups.get() {
+            return Ok(sealed);
+        }
+        let found = step("find the cgroup hierarchies", Hierarchies::find())?;
+        let json = step("seal the cgroup hierarchies", serde_json::to_vec(&found))?;
+        let sealed = memfd::sealed("lithos-cgroups", &json);
+        let sealed = step("seal the cgroup hierarchies", sealed)?;
+        Ok(self.cgroups.get_or_init(|| sealed))
+    }
+
     fn spawn(
         &self,
         plan: &Plan,
-        given: &Given,
+        given: &Given<'_>,
         standard: Option<&Standard<'_>>,
     ) -> Result<(i32, OwnedFd), LaunchError> {
         let usual = Standard {
@@ -167,6 +193,7 @@ impl Launcher {
             report: given.report.as_raw_fd(),
             gate: Some(given.gate.as_raw_fd()),
             stdio: given.stdio.as_raw_fd(),
+            cgroups: given.cgroups.map(|cgroups| cgroups.as_raw_fd()),
             sockets: given.socket_numbers(),
             terminal: standard.terminal.map(|socket| socket.as_raw_fd()),
             replaced: standard.replaced.clone(),
@@ -185,6 +212,7 @@ impl Launcher {
                 .into_iter()
                 .chain(&given.sockets)
                 .map(AsFd::as_fd)
+                .chain(given.cgroups)
                 .chain(standard.terminal)
                 .collect(),
         };
@@ -253,33 +281,24 @@ pub fn undo(pidfd: &OwnedFd) {
 }
 
 /// The descriptors that a knot is given.
-struct Given {
+struct Given<'a> {
     plan: OwnedFd,
     report: OwnedFd,
     gate: OwnedFd,
     stdio: OwnedFd,
+    cgroups: Option<BorrowedFd<'a>>,
     sockets: Vec<OwnedFd>,
 }
 
-impl Given {
+impl Given<'_> {
     fn socket_numbers(&self) -> Vec<RawFd> {
         self.sockets.iter().map(AsRawFd::as_raw_fd).collect()
     }
 }
 
-fn complete(
-    records: &Records,
-    record: &mut Record,
-    pid: i32,
-    pidfd: &OwnedFd,
-    sockets: Vec<RawFd>,
-) -> io::Result<()> {
-    record.knot = Some(Knot::note(pid, pidfd, sockets)?);
-    records.write(record)
-}
-
-fn seal(plan: &Plan) -> io::Result<OwnedFd> {
-    memfd::sealed("lithos-plan", &serde_json::to_vec(plan)?)
+/// The JSON of a plan, for a knot.
+fn seal(plan: &[u8]) -> io::Result<OwnedFd> {
+    memfd::sealed("lithos-plan", plan)
 }
 
 /// The sandbox's stdio log, without the `O_NONBLOCK` that only opening needs.

@@ -13,9 +13,9 @@
 //! It must never hold a plaintext: the plan in it has its tokens sealed.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd, RawFd};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
@@ -33,7 +33,7 @@ use crate::name::{ContainerName, Name};
 use crate::privileged::Privileged;
 use crate::report::Report;
 use crate::resolve::plan::Plan;
-use crate::sys::pidfd;
+use crate::sys::{pidfd, procfs};
 
 /// The format of a record. A reader refuses any other, so it changes only when
 /// an old reader would misunderstand, not when a field is added.
@@ -52,7 +52,9 @@ pub struct Record {
     version: u32,
     /// The boot that the process and the times belong to.
     boot_id: String,
-    /// What was started last.
+    /// What was started last. Most of what is written, and written by itself: a plan
+    /// that is being started goes out three times.
+    #[serde(skip_serializing)]
     pub plan: Rc<Plan>,
     /// Its starts and failures.
     pub history: History,
@@ -220,7 +222,7 @@ impl Records {
 
     /// The records below `dir`, of which nothing is made or changed.
     pub fn look(dir: &Path) -> Result<Self, RecordsError> {
-        let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id");
+        let boot_id = procfs::text("/proc/sys/kernel/random/boot_id");
         let boot_id = boot_id.map_err(|err| RecordsError::Read(dir.to_owned(), err))?;
         Ok(Self {
             dir: dir.to_owned(),
@@ -250,11 +252,22 @@ impl Records {
 
     /// Replaces the container's record.
     pub fn write(&self, record: &Record) -> io::Result<()> {
+        self.write_with(record, &record.plan.to_json()?)
+    }
+
+    /// The same, with the JSON of its plan.
+    pub fn write_with(&self, record: &Record, plan: &[u8]) -> io::Result<()> {
         let dir = self.container_dir(&record.plan.name);
         let (new, old) = (dir.join("record.new"), dir.join(RECORD));
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(true).mode(0o600);
-        let mut json = serde_json::to_vec(record)?;
+        // As long as most are, rather than grown to it by and by.
+        let mut json = Vec::with_capacity(4096);
+        json.extend_from_slice(b"{\"plan\":");
+        json.extend_from_slice(plan);
+        let rest = json.len();
+        serde_json::to_writer(&mut json, record)?;
+        json[rest] = b',';
         json.push(b'\n');
         let file = options.open(&new).or_else(|err| match err.kind() {
             io::ErrorKind::NotFound => {
@@ -300,21 +313,19 @@ impl Records {
     /// What the container's knot has told after the first `bytes` of its report,
     /// as far as it is whole lines; and how many bytes that was.
     pub fn told_after(&self, name: &ContainerName, bytes: u64) -> io::Result<(Vec<Report>, u64)> {
-        let mut file = File::open(self.report(name))?;
-        file.seek(SeekFrom::Start(bytes))?;
-        let mut told = Vec::new();
-        file.take(REPORT_TAIL).read_to_end(&mut told)?;
+        let mut told = read_some(&self.report(name), |_| bytes)?;
         let whole = told.iter().rposition(|byte| *byte == b'\n');
         told.truncate(whole.map_or(0, |last| last + 1));
         let lines = told.split(|byte| *byte == b'\n');
+        let lines = lines.filter(|line| !line.is_empty());
         let reports = lines.filter_map(|line| serde_json::from_slice(line).ok());
         Ok((reports.collect(), told.len() as u64))
     }
 
     /// What the container's knot has told last.
     pub fn last_report(&self, name: &ContainerName) -> Option<Report> {
-        let tail = report_tail(&self.report(name)).ok()?;
-        Report::last(&tail)
+        let tail = |length: u64| length.saturating_sub(REPORT_TAIL);
+        Report::last(&read_some(&self.report(name), tail).ok()?)
     }
 
     /// Removes all that is kept of the container.
@@ -427,6 +438,12 @@ impl Records {
 /// Makes `dir`, or checks that only its owner, who is us, can look into it.
 fn private_dir(dir: &Path) -> Result<(), RecordsError> {
     let failed = |err| RecordsError::Make(dir.to_owned(), err);
+    let us = rustix::process::geteuid();
+    let is_ours = |found: &fs::Metadata| found.is_dir() && found.uid() == us.as_raw();
+    let found = fs::symlink_metadata(dir);
+    if found.is_ok_and(|found| is_ours(&found) && found.mode() & 0o7777 == 0o700) {
+        return Ok(());
+    }
     if let Some(parent) = dir.parent() {
         fs::create_dir_all(parent).map_err(failed)?;
     }
@@ -435,11 +452,10 @@ fn private_dir(dir: &Path) -> Result<(), RecordsError> {
         made => return made.map_err(failed),
     }
     let found = fs::symlink_metadata(dir).map_err(failed)?;
-    let us = rustix::process::geteuid();
     if found.is_dir() && found.uid() == 0 && !us.is_root() {
         return Err(failed(io::ErrorKind::PermissionDenied.into()));
     }
-    if !found.is_dir() || found.uid() != us.as_raw() {
+    if !is_ours(&found) {
         return Err(RecordsError::NotOurs(dir.to_owned()));
     }
     fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).map_err(failed)
@@ -458,13 +474,15 @@ fn list(dir: &Path) -> Result<Vec<String>, RecordsError> {
     Ok(names)
 }
 
-fn report_tail(path: &Path) -> io::Result<Vec<u8>> {
-    let mut file = File::open(path)?;
+/// What a file that only grows has from a place on, which `from` finds by its length;
+/// no more than [`REPORT_TAIL`].
+fn read_some(path: &Path, from: impl FnOnce(u64) -> u64) -> io::Result<Vec<u8>> {
+    let file = File::open(path)?;
     let length = file.metadata()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(REPORT_TAIL)))?;
-    let mut tail = Vec::new();
-    file.take(REPORT_TAIL).read_to_end(&mut tail)?;
-    Ok(tail)
+    let from = from(length);
+    let mut some = vec![0; length.saturating_sub(from).min(REPORT_TAIL) as usize];
+    file.read_exact_at(&mut some, from)?;
+    Ok(some)
 }
 
 #[cfg(test)]

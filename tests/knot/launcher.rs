@@ -115,6 +115,7 @@ impl Stage {
             report: report.as_raw_fd(),
             gate: self.gated.then_some(gate.as_raw_fd()),
             stdio: stdio.as_raw_fd(),
+            cgroups: None,
             sockets: self.sockets.iter().map(AsRawFd::as_raw_fd).collect(),
             terminal: None,
             replaced: Vec::new(),

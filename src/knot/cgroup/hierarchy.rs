@@ -1,15 +1,18 @@
 //! Which cgroup hierarchies there are, and how each is told its limits.
 
-use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::units::Cores;
-use crate::knot::failure::{Attempt, Failure};
+use crate::knot::failure::Failure;
 use crate::resolve::plan::Cgroup;
+use crate::sys::procfs;
 
 /// The version of a hierarchy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Version {
     /// One of several, with some controllers.
     One,
@@ -18,7 +21,8 @@ pub enum Version {
 }
 
 /// A mounted hierarchy.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Hierarchy {
     /// Its version.
     pub version: Version,
@@ -30,23 +34,17 @@ pub struct Hierarchy {
     controllers: Vec<String>,
 }
 
-/// The hierarchies that have the `controllers`, each with those to be used of it.
-pub fn wanted(controllers: &[String]) -> Result<Vec<Hierarchy>, Failure> {
-    let all = all().cannot("find", "the cgroup hierarchies")?;
-    choose(all, controllers)
-}
-
 /// Every mounted hierarchy.
 pub fn all() -> io::Result<Vec<Hierarchy>> {
-    all_for(&fs::read_to_string("/proc/self/cgroup")?)
+    all_for(&procfs::text("/proc/self/cgroup")?)
 }
 
 /// Every mounted hierarchy, as a process with this `/proc/PID/cgroup` uses them.
 pub fn all_for(own: &str) -> io::Result<Vec<Hierarchy>> {
-    let mut all = mounted(&fs::read_to_string("/proc/self/mountinfo")?);
+    let mut all = mounted(&procfs::lines_with("/proc/self/mountinfo", " - cgroup")?);
     for hierarchy in all.iter_mut().filter(|one| one.version == Version::Two) {
         hierarchy.base = delegated(&hierarchy.mounted, own).unwrap_or(hierarchy.mounted.clone());
-        let controllers = fs::read_to_string(hierarchy.base.join("cgroup.controllers"))?;
+        let controllers = procfs::text(hierarchy.base.join("cgroup.controllers"))?;
         let names = controllers.split_whitespace();
         hierarchy.controllers = names
             .map(|name| if name == "io" { "blkio" } else { name }.to_owned())
@@ -55,10 +53,11 @@ pub fn all_for(own: &str) -> io::Result<Vec<Hierarchy>> {
     Ok(all)
 }
 
-/// v2 where it has the controllers. `name` and `cpuacct` mean nothing on v2. On
+/// The hierarchies that have the `controllers`, each with those to be used of it: v2
+/// where it has the controllers. `name` and `cpuacct` mean nothing on v2. On
 /// v1 `cpuacct` belongs to `cpu`, even where it is mounted by itself: v2's `cpu`
 /// accounts, too.
-fn choose(all: Vec<Hierarchy>, controllers: &[String]) -> Result<Vec<Hierarchy>, Failure> {
+pub fn choose(all: Vec<Hierarchy>, controllers: &[String]) -> Result<Vec<Hierarchy>, Failure> {
     let (two, one): (Vec<_>, Vec<_>) = all.into_iter().partition(|one| one.version == Version::Two);
     let mut chosen: Vec<Hierarchy> = Vec::new();
     let named = |name: &str| controllers.iter().any(|controller| controller == name);

@@ -22,7 +22,8 @@ impl Launcher {
     ) -> Result<(Launched, OwnedFd), LaunchError> {
         let pipe = || step("make a pipe", pipe_with(PipeFlags::CLOEXEC));
         let ((gate, opener), (tale, report)) = (pipe()?, pipe()?);
-        let plan_fd = step("seal the plan", seal(plan))?;
+        let json = step("seal the plan", plan.to_json())?;
+        let plan_fd = step("seal the plan", seal(&json))?;
         let join = Join {
             name: plan.name.clone(),
             plan: plan_fd.as_raw_fd(),

@@ -52,9 +52,10 @@ fn file(records: &Records) -> PathBuf {
 fn changed(change: impl Fn(&mut serde_json::Value)) -> Result<Vec<Found>, RecordsError> {
     let scratch = Scratch::new();
     let records = records(&scratch);
-    let mut json = serde_json::to_value(record(&records)).unwrap();
-    change(&mut json);
     records.write(&record(&records)).unwrap();
+    let json = fs::read(file(&records)).unwrap();
+    let mut json = serde_json::from_slice(&json).unwrap();
+    change(&mut json);
     fs::write(file(&records), json.to_string()).unwrap();
     records.read_all()
 }
@@ -158,7 +159,10 @@ fn a_version_of_another_boot_is_no_reason_to_refuse() {
 fn recognises_torn_records() {
     let whole = {
         let scratch = Scratch::new();
-        serde_json::to_string(&record(&records(&scratch))).unwrap()
+        let records = records(&scratch);
+        records.write(&record(&records)).unwrap();
+        let text = fs::read_to_string(file(&records)).unwrap();
+        text.trim_end().to_owned()
     };
     for length in [0, 1, whole.len() / 2, whole.len() - 1] {
         let scratch = Scratch::new();
