@@ -333,6 +333,69 @@ const IFLA_BRPORT_STATE: u16 = 1;
 mod tests {
     use super::*;
 
+    use netlink_packet_route::link::{
+        BondPortState, InfoBondPort, InfoBridgePort, InfoPortData, InfoPortKind,
+    };
+
+    /// What is read of a link of these attributes, as the library writes them.
+    fn read(attributes: Vec<LinkAttribute>) -> Link {
+        let mut message = LinkMessage::default();
+        message.header.index = 7;
+        message.header.flags = LinkFlags::Up;
+        message.attributes = attributes;
+        let mut bytes = vec![0; message.buffer_len()];
+        message.emit(&mut bytes);
+        Link::parse(&bytes).unwrap()
+    }
+
+    #[test]
+    fn reads_of_a_link_what_is_known_of_it() {
+        let link = read(vec![
+            LinkAttribute::IfName("li_755086_0005".to_owned()),
+            LinkAttribute::Address(vec![2, 0, 0, 0, 0, 5]),
+            LinkAttribute::OperState(State::Up),
+            LinkAttribute::Controller(3),
+            LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Veth)]),
+        ]);
+        let expected = Link {
+            index: 7,
+            kind: "veth".to_owned(),
+            mac: Some([2, 0, 0, 0, 0, 5]),
+            master: Some(3),
+            up: true,
+            running: true,
+            port_disabled: false,
+        };
+        assert_eq!(link, expected);
+    }
+
+    #[test]
+    fn only_a_bridges_port_can_be_disabled() {
+        let bridge = |state| {
+            let port = InfoPortData::BridgePort(vec![InfoBridgePort::State(state)]);
+            (InfoPortKind::Bridge, port)
+        };
+        // The same number, and the same byte in it.
+        let bond = InfoBondPort::BondPortState(BondPortState::Active);
+        let bond = (InfoPortKind::Bond, InfoPortData::BondPort(vec![bond]));
+        for ((kind, data), disabled) in [
+            (bridge(BridgePortState::Disabled), true),
+            (bridge(BridgePortState::Forwarding), false),
+            (bond, false),
+        ] {
+            let info = vec![LinkInfo::PortKind(kind), LinkInfo::PortData(data)];
+            let link = read(vec![LinkAttribute::LinkInfo(info.clone())]);
+            assert_eq!(link.port_disabled, disabled, "{info:?}");
+        }
+    }
+
+    #[test]
+    fn a_message_that_is_cut_off_is_an_error() {
+        for length in [0, 15, 18] {
+            assert!(Link::parse(&[1; 18][..length]).is_err(), "{length}");
+        }
+    }
+
     #[test]
     fn finds_the_loopback_and_its_index() {
         let link = Netlink::open().unwrap().link("lo").unwrap().unwrap();
