@@ -42,7 +42,7 @@ use crate::bridge;
 use crate::cause::Cause;
 use crate::config::process::Kind;
 use crate::report::End;
-use crate::resolve::plan::Plan;
+use crate::resolve::plan::{Cgroup, Plan};
 use crate::sys::{descriptor, memfd, mount};
 
 use cgroup::{Hierarchies, Placement};
@@ -164,7 +164,7 @@ fn contain(given: Container, signals: &Signals, notices: &mut Notices) -> Result
     nix::unistd::sethostname(&plan.hostname).cannot("set the host name", &plan.hostname)?;
     let keys = KeyFiles::open(&plan.secrets)?;
     let cgroup = match &plan.cgroup {
-        Some(wanted) => cgroup::make(wanted, hierarchies(given.cgroups)?)?,
+        Some(wanted) => place(wanted, given.cgroups)?,
         None => Placement::Nowhere,
     };
     let memlock = process::set_limits(&plan)?;
@@ -208,12 +208,15 @@ fn contain(given: Container, signals: &Signals, notices: &mut Notices) -> Result
     }
 }
 
-/// Those that the supervisor has found, or finds for itself.
-fn hierarchies(given: Option<OwnedFd>) -> Result<Hierarchies, Failure> {
-    match given {
-        Some(given) => read_sealed(given),
-        None => Hierarchies::find().cannot("find", "the cgroup hierarchies"),
+/// Makes the cgroup where the supervisor has `told` that the hierarchies are. If that fails,
+/// they may be elsewhere by now, and are looked for.
+fn place(wanted: &Cgroup, told: Option<OwnedFd>) -> Result<Placement, Failure> {
+    let told = told.and_then(|told| read_sealed(told).ok());
+    if let Some(Ok(made)) = told.map(|told| cgroup::make(wanted, told)) {
+        return Ok(made);
     }
+    let found = Hierarchies::find().cannot("find", "the cgroup hierarchies")?;
+    cgroup::make(wanted, found)
 }
 
 /// The confinement of processes in the container that this process is in.

@@ -5,6 +5,7 @@ use std::fs;
 
 use lithos::knot::cgroup;
 use lithos::report::{End, Report};
+use lithos::sys::memfd;
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -70,6 +71,46 @@ fn the_process_sees_its_limits_and_cannot_change_them() {
     assert!(printed.lines().any(|line| line == "/"), "{printed}");
     assert!(!printed.contains("lithos-test"), "{printed}");
     remove(&ended.stage);
+}
+
+#[test]
+fn a_knot_goes_by_what_it_is_told_of_the_hierarchies_unless_that_is_over() {
+    needs_root!();
+    let found = serde_json::to_value(cgroup::Hierarchies::find().unwrap()).unwrap();
+    let mut over = found.clone();
+    for hierarchy in over.as_array_mut().unwrap() {
+        hierarchy["base"] = json!("/no/such/directory");
+    }
+    // Ours is below what it is told, and nowhere else. On v2 that would need more.
+    let mut below = found.clone();
+    let inner = format!("lithos-test-{}-inner", std::process::id());
+    let mut made = Vec::new();
+    for hierarchy in below.as_array_mut().unwrap() {
+        let base = std::path::Path::new(hierarchy["base"].as_str().unwrap()).join(&inner);
+        if hierarchy["version"] == "one" && fs::create_dir(&base).is_ok() {
+            hierarchy["base"] = json!(base);
+            made.push(base);
+        }
+    }
+    let mut cases = vec![(found, true), (over, true), (json!([]), true)];
+    cases.extend((!made.is_empty()).then_some((below, false)));
+    for (told, expected) in cases {
+        let mut stage = limited(
+            "busybox cat /sys/fs/cgroup/pids.max /sys/fs/cgroup/pids/pids.max",
+            "told",
+        );
+        stage.cgroups = Some(memfd::sealed("cgroups", told.to_string().as_bytes()).unwrap());
+        let ended = stage.run();
+        assert!(ended.output.contains("20\n"), "{told}: {}", ended.output);
+        assert_eq!(!cgroups_of("shop:told.0").is_empty(), expected, "{told}");
+        remove(&ended.stage);
+    }
+    for base in made {
+        let parent = base.join(format!("lithos-test-{}", std::process::id()));
+        let _ = fs::remove_dir(parent.join("shop:told.0"));
+        let _ = fs::remove_dir(parent);
+        fs::remove_dir(base).unwrap();
+    }
 }
 
 #[test]

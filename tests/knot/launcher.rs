@@ -54,6 +54,8 @@ pub struct Stage {
     pub dir: PathBuf,
     pub plan: Value,
     pub sockets: Vec<OwnedFd>,
+    /// Where the knot is told that the hierarchies are; none: it is not told.
+    pub cgroups: Option<OwnedFd>,
     pub gated: bool,
 }
 
@@ -79,6 +81,7 @@ impl Stage {
             dir,
             plan,
             sockets: Vec::new(),
+            cgroups: None,
             gated: false,
         }
     }
@@ -115,7 +118,7 @@ impl Stage {
             report: report.as_raw_fd(),
             gate: self.gated.then_some(gate.as_raw_fd()),
             stdio: stdio.as_raw_fd(),
-            cgroups: None,
+            cgroups: self.cgroups.as_ref().map(AsRawFd::as_raw_fd),
             sockets: self.sockets.iter().map(AsRawFd::as_raw_fd).collect(),
             terminal: None,
             replaced: Vec::new(),
@@ -328,6 +331,7 @@ fn execute(args: &[String], launch: &Launch, stdio: RawFd) -> (i32, OwnedFd) {
     let null = File::open("/dev/null").unwrap();
     let mut passed = vec![launch.plan, launch.report, launch.stdio];
     passed.extend(launch.gate);
+    passed.extend(launch.cgroups);
     passed.extend(&launch.sockets);
     let flags = libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
     let _lock = EXEC.lock();
