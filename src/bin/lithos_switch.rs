@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-lithos_allocator::for_one_thread!();
+lithos_musl::for_one_thread!();
 
 fn main() -> ExitCode {
     lithos::switch::main()

@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 
 #[cfg(target_env = "musl")]
-lithos_allocator::for_one_thread!();
+lithos_musl::for_one_thread!();
 
 fn main() -> ExitCode {
     lithos_crypt::program::main()

@@ -1,4 +1,4 @@
-//! The allocator of the static programs: dlmalloc, for one thread.
+//! dlmalloc, for one thread.
 //!
 //! musl's own takes a third of the time of a short program: it maps and unmaps for
 //! every few blocks. dlmalloc's usual form locks a mutex around each call, which was an
@@ -11,19 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use dlmalloc::Dlmalloc;
 
-/// Makes [`OneThread`] the allocator of a program, where the C library's is slow.
-///
-/// To be called once, in the program itself: tests have several threads.
-#[macro_export]
-macro_rules! for_one_thread {
-    () => {
-        #[cfg(target_env = "musl")]
-        #[global_allocator]
-        static ALLOCATOR: $crate::OneThread = $crate::OneThread::new();
-    };
-}
-
-/// See the [crate](self).
+/// See the [module](self).
 pub struct OneThread {
     heap: UnsafeCell<Dlmalloc>,
     /// The thread that asked first; 0: none has.
@@ -181,7 +169,7 @@ mod tests {
             std::thread::spawn(ask).join().unwrap();
             return;
         }
-        let name = "tests::a_second_thread_ends_the_program";
+        let name = "allocator::tests::a_second_thread_ends_the_program";
         let mut again = Command::new(std::env::current_exe().unwrap());
         let ended = again.args(["--exact", name]).env(INSIDE, "").output();
         let ended = ended.unwrap();
