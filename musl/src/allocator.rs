@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use dlmalloc::Dlmalloc;
 
-/// See the [module](self).
+/// dlmalloc without locks, for a program of one thread: a second one that asks for memory
+/// ends the program.
 pub struct OneThread {
     heap: UnsafeCell<Dlmalloc>,
     /// The thread that asked first; 0: none has.
