@@ -164,15 +164,20 @@ impl Launcher {
         Ok(Launched { pidfd, opener })
     }
 
-    fn cgroups(&self) -> Result<&OwnedFd, LaunchError> {
-        if let Some(sealed) = self.cgroups.get() {
-            return Ok(sealed);
-        }
-        let found = step("find the cgroup hierarchies", Hierarchies::find())?;
-        let json = step("seal the cgroup hierarchies", serde_json::to_vec(&found))?;
+    /// What knots are to be told of the cgroup hierarchies, where that is known before the
+    /// first of them needs it.
+    pub fn tell_cgroups(&self, found: &Hierarchies) -> Result<&OwnedFd, LaunchError> {
+        let json = step("seal the cgroup hierarchies", serde_json::to_vec(found))?;
         let sealed = memfd::sealed("lithos-cgroups", &json);
         let sealed = step("seal the cgroup hierarchies", sealed)?;
         Ok(self.cgroups.get_or_init(|| sealed))
+    }
+
+    fn cgroups(&self) -> Result<&OwnedFd, LaunchError> {
+        match self.cgroups.get() {
+            Some(sealed) => Ok(sealed),
+            None => self.tell_cgroups(&step("find the cgroup hierarchies", Hierarchies::find())?),
+        }
     }
 
     fn spawn(

@@ -131,6 +131,12 @@ pub fn run(config: &Path, to_stderr: bool, level: Option<LevelFilter>) -> Result
     let reports = Reports::new(&mut poll).inspect_err(|err| {
         warn!("cannot watch reports, what they tell is noted at the end of their containers: {err}")
     });
+    let hierarchies = Hierarchies::find()
+        .inspect_err(|err| warn!("cannot find the cgroup hierarchies: {err}"))
+        .unwrap_or_default();
+    if let Err(err) = launcher.tell_cgroups(&hierarchies) {
+        warn!("{err}");
+    }
     let mut tree = Tree {
         machine: Machine::default(),
         holds: Holds::read(&home.holds_file())?,
@@ -143,9 +149,7 @@ pub fn run(config: &Path, to_stderr: bool, level: Option<LevelFilter>) -> Result
         records,
         audit,
         past,
-        hierarchies: Hierarchies::find()
-            .inspect_err(|err| warn!("cannot find the cgroup hierarchies: {err}"))
-            .unwrap_or_default(),
+        hierarchies,
         meters: Meters::find(),
         scrapes: Scrapes::default(),
         launcher,
