@@ -103,6 +103,10 @@ impl Document {
                         name: change.name.clone(),
                     });
                 }
+                // With a section it would be a config, and its secrets none any more.
+                (None, false) if self.whole && change.section != Section::Whole => {
+                    return Err(EditError::NotKept);
+                }
                 (None, false) => {
                     added.push(change);
                     Hidden::Entry

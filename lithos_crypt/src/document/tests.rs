@@ -356,6 +356,32 @@ fn a_removed_secret_takes_its_lines_along() {
 }
 
 #[test]
+fn a_tag_on_nothing_is_never_lost() {
+    for text in [
+        "!t#",
+        "!t ~\n",
+        "secret-environ: !t\n",
+        "secret-environ: !t ~\n",
+        "secret-environ:\n  A: !t\n",
+        "secret-environ:\n  A: !t ~\n",
+    ] {
+        if let Ok(edited) = document(text).edited(&[change(Environ, "A", &[0])]) {
+            assert!(edited.text().contains("!t"), "{text}: {}", edited.text());
+        }
+    }
+    let new = "\nsecret-environ:\n  A: <a>\n";
+    becomes("~\n", change(Environ, "A", &[0]), new);
+}
+
+#[test]
+fn a_file_of_nothing_but_secrets_gets_no_section() {
+    let old = document("B: <b>\n");
+    let error = old.edited(&[change(Environ, "A", &[0])]).unwrap_err();
+    assert!(matches!(error, EditError::NotKept), "{error}");
+    becomes("B: <b>\n", change(Whole, "A", &[0]), "B: <b>\nA: <a>\n");
+}
+
+#[test]
 fn a_section_that_is_there_twice_is_not_changed() {
     for old in [
         "secret-environ:\n  A: <a>\nsecret-environ:\n  B: <b>\n",

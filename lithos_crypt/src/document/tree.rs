@@ -89,10 +89,11 @@ impl Node {
             .map(|(_, value)| value)
     }
 
-    /// Nothing, as YAML writes it.
+    /// Nothing, as YAML writes it. With a tag it is something, if only the tag.
     pub fn is_null(&self) -> bool {
-        matches!(&self.content, Content::Scalar { value, style: ScalarStyle::Plain }
-            if matches!(&value[..], "" | "~" | "null"))
+        self.tag.is_none()
+            && matches!(&self.content, Content::Scalar { value, style: ScalarStyle::Plain }
+                if matches!(&value[..], "" | "~" | "null"))
     }
 }
 
