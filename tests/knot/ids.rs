@@ -150,7 +150,8 @@ fn the_working_directory_is_entered_with_the_processs_own_ids() {
 #[test]
 fn a_network_of_its_own_has_loopback_up() {
     needs_root!();
-    let script = "busybox ip -o link show up; busybox nc -l -p 80 & \
+    // The listener's input stays open: at its end it would hang up on who has not sent yet.
+    let script = "busybox ip -o link show up; busybox sleep 1 | busybox nc -l -p 80 & \
                   until echo reached | busybox nc -w 1 127.0.0.1 80 2>/dev/null; do busybox sleep 0.05; done; wait";
     let mut stage = Stage::new(script);
     stage.plan["network"] = json!("loopback");
