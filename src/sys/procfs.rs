@@ -32,10 +32,12 @@ pub fn text(path: impl AsRef<Path>) -> io::Result<String> {
 /// a host can have thousands of mounts.
 pub fn lines_with(path: impl AsRef<Path>, part: &str) -> io::Result<String> {
     let mut file = BufReader::with_capacity(8 * 1024, File::open(path)?);
-    let (mut kept, mut line) = (String::new(), String::new());
-    while file.read_line(&mut line)? > 0 {
-        if line.contains(part) {
-            kept.push_str(&line);
+    let (mut kept, mut line) = (String::new(), Vec::new());
+    // Whoever may mount something can give its place a name that is no text.
+    while file.read_until(b'\n', &mut line)? > 0 {
+        let text = String::from_utf8_lossy(&line);
+        if text.contains(part) {
+            kept.push_str(&text);
         }
         line.clear();
     }
@@ -83,6 +85,16 @@ mod tests {
         assert!(found.starts_with("line 499\nline 4990\n"), "{found}");
         assert!(found.ends_with("line 4999\n"), "{found}");
         assert_eq!(lines_with(file.path(), "none").unwrap(), "");
+    }
+
+    #[test]
+    fn a_line_that_is_no_text_hides_no_other() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, b"/mnt/\xff - fuse\n/sys - cgroup\n").unwrap();
+        assert_eq!(
+            lines_with(file.path(), " - cgroup").unwrap(),
+            "/sys - cgroup\n"
+        );
     }
 
     #[test]
