@@ -15,7 +15,7 @@ fn nothing_can_be_pried_into(sandbox: &str) {
     let Some(ground) = Ground::new() else { return };
     ground.sandbox(&format!("{LOOSE}{sandbox}"));
     ground.container(&format!(
-        "arguments: [report, pry=/tmp/stop]\nvolumes: {{ /tmp: !Tmpfs {{ size: 1Mi }} }}\n\
+        "arguments: [report, pry=/tmp/stop, sleep]\nvolumes: {{ /tmp: !Tmpfs {{ size: 1Mi }} }}\n\
          secret-environ: {{ PASSWORD: {} }}",
         ground.seal("alpha", "", "a secret")
     ));
@@ -25,7 +25,8 @@ fn nothing_can_be_pried_into(sandbox: &str) {
     let run = |action: &str| {
         let mut command = exec(&ground, &[&probe[..], &[action]].concat());
         let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status();
-        assert!(status.unwrap().success());
+        let status = status.unwrap();
+        assert!(status.success(), "{action}: {status}");
     };
     for _ in 0..TIMES {
         run("report");
