@@ -1,5 +1,7 @@
 //! Finding files with secrets, and reading them.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry::{Occupied, Vacant};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -28,23 +30,32 @@ pub fn read(path: &Path) -> Result<Surveyed, Failure> {
 pub fn read_all(paths: &[PathBuf]) -> Result<Vec<Surveyed>, Failure> {
     let files = find(paths)?;
     let mut found = Vec::with_capacity(files.len());
+    let mut places = Places::new();
     let mut progress = Progress::new("files", files.len());
-    for (path, named) in files {
-        let bytes = read_bounded(&path).map_err(|cause| unreadable(&path, cause))?;
-        if named || may_hold_secrets(&bytes) {
-            found.push(parse(path, bytes)?);
+    for file in files {
+        let bytes = read_bounded(&file.path).map_err(|cause| unreadable(&file.path, cause))?;
+        if file.is_named || may_hold_secrets(&bytes) {
+            places.insert(file.real, found.len());
+            found.push(parse(file.path, bytes)?);
         }
         progress.step();
     }
     drop(progress);
-    take_as_secrets(&mut found, paths)?;
+    take_as_secrets(&mut found, places, paths)?;
     Ok(found)
 }
+
+/// Which files are known, by where they are with no symbolic link on the way.
+type Places = HashMap<PathBuf, usize>;
 
 /// Takes the files that configs name as `secret-environ-file` for what they
 /// are, even if no token is in them. A config can name any file, so none is read
 /// that is outside of the directories in question.
-fn take_as_secrets(found: &mut Vec<Surveyed>, paths: &[PathBuf]) -> Result<(), Failure> {
+fn take_as_secrets(
+    found: &mut Vec<Surveyed>,
+    mut places: Places,
+    paths: &[PathBuf],
+) -> Result<(), Failure> {
     let here = [PathBuf::from(".")];
     let paths = if paths.is_empty() { &here[..] } else { paths };
     let directories = paths.iter().filter_map(|path| {
@@ -56,44 +67,70 @@ fn take_as_secrets(found: &mut Vec<Surveyed>, paths: &[PathBuf]) -> Result<(), F
         }
     });
     let directories: Vec<_> = directories.collect();
-    let is_inside = |path: &PathBuf| {
-        let real = fs::canonicalize(path);
-        real.is_ok_and(|real| real.is_file() && directories.iter().any(|d| real.starts_with(d)))
-    };
+    let is_inside = |real: &Path| real.is_file() && directories.iter().any(|d| real.starts_with(d));
     let named = found.iter().filter_map(|config| {
         let relative = config.document.text_under("secret-environ-file")?;
-        let directory = config.path.parent().unwrap_or(Path::new(""));
-        Some(directory.join(relative))
+        let path = config.path.parent()?.join(relative);
+        let real = fs::canonicalize(&path).ok()?;
+        is_inside(&real).then_some((path, real))
     });
-    let named: Vec<_> = named.filter(is_inside).collect();
-    for path in named {
-        let known = found.iter().position(|file| file.path == path);
-        let file = match known {
-            Some(index) => found.remove(index),
-            None => read(&path)?,
+    let named: Vec<_> = named.collect();
+    for (path, real) in named {
+        let index = *places.entry(real).or_insert(found.len());
+        let file = if index == found.len() {
+            read(&path)?
+        } else {
+            found.remove(index)
         };
-        let index = known.unwrap_or(found.len());
-        let document = file.document.as_secrets_file();
+        let (path, document) = (file.path, file.document.as_secrets_file());
         found.insert(index, Surveyed { path, document });
     }
     Ok(())
 }
 
-/// The YAML files below these paths, and whether each was named itself.
-pub fn find(paths: &[PathBuf]) -> Result<Vec<(PathBuf, bool)>, Failure> {
+/// A file that was found.
+struct Found {
+    path: PathBuf,
+    /// Where it is, with no symbolic link on the way.
+    real: PathBuf,
+    is_named: bool,
+}
+
+/// The YAML files below these paths, each once however it is spelled.
+fn find(paths: &[PathBuf]) -> Result<Vec<Found>, Failure> {
     let here = [PathBuf::from(".")];
     let paths = if paths.is_empty() { &here[..] } else { paths };
     let mut found = Vec::new();
     for path in paths {
-        let metadata = fs::metadata(path).map_err(|cause| unreadable(path, cause))?;
-        if metadata.is_dir() {
-            walk(path, &mut found)?;
+        let real = fs::canonicalize(path).map_err(|cause| unreadable(path, cause))?;
+        if real.is_dir() {
+            walk(path, &real, &mut found)?;
         } else {
             rewrite::settle(path)?;
-            found.push((path.clone(), true));
+            found.push(Found {
+                path: path.clone(),
+                real,
+                is_named: true,
+            });
         }
     }
-    Ok(found)
+    Ok(each_once(found))
+}
+
+/// Files as they were found first.
+fn each_once(found: Vec<Found>) -> Vec<Found> {
+    let mut once: Vec<Found> = Vec::with_capacity(found.len());
+    let mut places = Places::new();
+    for file in found {
+        match places.entry(file.real.clone()) {
+            Occupied(known) => once[*known.get()].is_named |= file.is_named,
+            Vacant(place) => {
+                place.insert(once.len());
+                once.push(file);
+            }
+        }
+    }
+    once
 }
 
 /// Whether a file is worth parsing: none of our sections is spelled without
@@ -118,29 +155,33 @@ fn contains(bytes: &[u8], part: &[u8]) -> bool {
 
 /// In the order of their names; hidden directories, such as `.git`, and
 /// symbolic links are left out.
-fn walk(directory: &Path, found: &mut Vec<(PathBuf, bool)>) -> Result<(), Failure> {
+fn walk(directory: &Path, real: &Path, found: &mut Vec<Found>) -> Result<(), Failure> {
     let list = || -> io::Result<Vec<_>> {
         let mut entries = Vec::new();
         for entry in fs::read_dir(directory)? {
             let entry = entry?;
-            entries.push((entry.path(), entry.file_type()?));
+            entries.push((entry.file_name(), entry.file_type()?));
         }
         Ok(entries)
     };
     rewrite::settle_directory(directory)?;
     let mut entries = list().map_err(|cause| unreadable(directory, cause))?;
     entries.sort_by(|(a, _), (b, _)| a.cmp(b));
-    for (path, kind) in entries {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name.starts_with('.') {
+    for (name, kind) in entries {
+        if name.as_encoded_bytes().starts_with(b".") {
             continue;
         }
+        let (path, real) = (directory.join(&name), real.join(&name));
         if kind.is_dir() {
-            walk(&path, found)?;
+            walk(&path, &real, found)?;
         } else if kind.is_file() && is_yaml(&path) {
             // As people would name it.
             let path = path.strip_prefix("./").unwrap_or(&path).to_owned();
-            found.push((path, false));
+            found.push(Found {
+                path,
+                real,
+                is_named: false,
+            });
         }
     }
     Ok(())

@@ -10,6 +10,7 @@ mod transcript;
 #[path = "../vector_file/mod.rs"]
 mod vector_file;
 
+mod a_file_with_two_spellings_is_one;
 mod a_kill_leaves_all_files_or_none;
 mod a_kill_leaves_the_old_file_or_the_new;
 mod check_finds_what_is_wrong;

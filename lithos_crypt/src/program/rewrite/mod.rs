@@ -8,7 +8,7 @@
 mod create;
 mod journal;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -50,6 +50,7 @@ impl Batch {
             let path = real_path(named).map_err(|cause| unreadable(named, cause))?;
             places.push((named.clone(), path));
         }
+        refuse_two_names_of_one(&places)?;
         let directories = places.iter().map(|(_, path)| directory_of(path).to_owned());
         let directories: BTreeSet<_> = directories.collect();
         let locks = loop {
@@ -120,6 +121,21 @@ impl Batch {
         }
         journal::sync(&steps)
     }
+}
+
+/// Of two changes of one file only the last would be left.
+fn refuse_two_names_of_one(places: &[(PathBuf, PathBuf)]) -> Result<(), Failure> {
+    let mut known = HashMap::new();
+    for (named, path) in places {
+        if let Some(other) = known.insert(path, named) {
+            let names = (other.display(), named.display());
+            return Err(Failure::Refused {
+                what: format!("change `{}` and `{}`", names.0, names.1),
+                reason: "they are one file".to_owned(),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Makes files what they were.
@@ -339,5 +355,24 @@ fn unreadable(path: &Path, cause: io::Error) -> Failure {
         what: "file",
         path: path.to_owned(),
         cause,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_changed_under_one_name_at_a_time() {
+        let directory = tempfile::tempdir().unwrap();
+        let names = ["s.yaml", "./s.yaml", "../s.yaml"].map(|name| directory.path().join(name));
+        let locked = |names: &[PathBuf]| Batch::lock(names).map(drop);
+        assert!(locked(&[names[0].clone(), names[2].clone()]).is_ok());
+        std::os::unix::fs::symlink("s.yaml", directory.path().join("link.yaml")).unwrap();
+        fs::write(&names[0], "A: x\n").unwrap();
+        for other in [names[1].clone(), directory.path().join("link.yaml")] {
+            let refused = locked(&[names[0].clone(), other]).unwrap_err().to_string();
+            assert!(refused.ends_with("they are one file"), "{refused}");
+        }
     }
 }
