@@ -37,6 +37,9 @@ Example:
   lithos_crypt encrypt -k myapp.key.pub -n myapp
   lithos_crypt decrypt -i myapp.key < token
 
+Below a directory all files *.yaml and *.yml are meant, hidden ones and symbolic
+links to files too. `.git` is not, nor what is behind a link to a directory.
+
 Exit codes: 0 done, 1 failed, 2 wrong usage";
 
 /// The commands by purpose, in the order in which help shows them.

@@ -1,6 +1,7 @@
 //! `ls`: which secrets there are.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -128,7 +129,8 @@ impl KnownRecipients {
     /// The recipients file that counts for this file.
     pub fn of(&mut self, file: &Path) -> Result<Option<&Recipients>, Failure> {
         use std::collections::hash_map::Entry;
-        let directory = file.parent().unwrap_or(Path::new("")).to_owned();
+        let real = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
+        let directory = real.parent().unwrap_or(Path::new("")).to_owned();
         let found = match self.by_directory.entry(directory) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(vacant) => vacant.insert(find(file, self.index.as_mut())?),

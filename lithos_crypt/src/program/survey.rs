@@ -2,8 +2,11 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry::{Occupied, Vacant};
+use std::fs::{self, FileType};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::{fs, io};
+
+use rustix::io::Errno;
 
 use super::failure::Failure;
 use super::progress::Progress;
@@ -11,6 +14,9 @@ use super::recipients::FILE_NAME;
 use super::rewrite::{self, read_bounded};
 use crate::document::{Document, EditError, Entry, Section};
 use crate::{OpenError, Token};
+
+/// What git keeps is no file of the tree.
+const GIT: &str = ".git";
 
 /// A file and what is in it.
 pub struct Surveyed {
@@ -94,6 +100,8 @@ struct Found {
     /// Where it is, with no symbolic link on the way.
     real: PathBuf,
     is_named: bool,
+    /// A walk came upon a symbolic link.
+    is_link: bool,
 }
 
 /// The YAML files below these paths, each once however it is spelled.
@@ -111,9 +119,12 @@ fn find(paths: &[PathBuf]) -> Result<Vec<Found>, Failure> {
                 path: path.clone(),
                 real,
                 is_named: true,
+                is_link: false,
             });
         }
     }
+    // A link stands only for what is not found otherwise.
+    found.sort_by_key(|file| file.is_link);
     Ok(each_once(found))
 }
 
@@ -153,8 +164,8 @@ fn contains(bytes: &[u8], part: &[u8]) -> bool {
     false
 }
 
-/// In the order of their names; hidden directories, such as `.git`, and
-/// symbolic links are left out.
+/// In the order of their names, hidden ones too. Links to files are followed, so
+/// that none is missed; those to directories are not, and so nothing goes in circles.
 fn walk(directory: &Path, real: &Path, found: &mut Vec<Found>) -> Result<(), Failure> {
     let list = || -> io::Result<Vec<_>> {
         let mut entries = Vec::new();
@@ -168,23 +179,46 @@ fn walk(directory: &Path, real: &Path, found: &mut Vec<Found>) -> Result<(), Fai
     let mut entries = list().map_err(|cause| unreadable(directory, cause))?;
     entries.sort_by(|(a, _), (b, _)| a.cmp(b));
     for (name, kind) in entries {
-        if name.as_encoded_bytes().starts_with(b".") {
-            continue;
-        }
         let (path, real) = (directory.join(&name), real.join(&name));
-        if kind.is_dir() {
+        if kind.is_dir() && name != GIT {
             walk(&path, &real, found)?;
-        } else if kind.is_file() && is_yaml(&path) {
+        } else if is_yaml(&path)
+            && let Some(real) = real_file(&path, real, kind)?
+        {
             // As people would name it.
             let path = path.strip_prefix("./").unwrap_or(&path).to_owned();
             found.push(Found {
                 path,
                 real,
                 is_named: false,
+                is_link: kind.is_symlink(),
             });
         }
     }
     Ok(())
+}
+
+/// Where the file is that a walk came upon; `None` if it is none.
+fn real_file(path: &Path, beside: PathBuf, kind: FileType) -> Result<Option<PathBuf>, Failure> {
+    if !kind.is_symlink() {
+        return Ok(kind.is_file().then_some(beside));
+    }
+    let real = if_there(fs::canonicalize(path)).map_err(|cause| unreadable(path, cause))?;
+    let real = real.filter(|real| real.is_file());
+    if real.is_some() {
+        rewrite::settle(path)?;
+    }
+    Ok(real)
+}
+
+/// What was found; `None` if the path leads nowhere, as the links do that some
+/// editors lock files with.
+pub fn if_there<T>(found: io::Result<T>) -> io::Result<Option<T>> {
+    match found {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if Errno::from_io_error(&error) == Some(Errno::LOOP) => Ok(None),
+        found => found.map(Some),
+    }
 }
 
 /// Whether a file's name is that of a YAML file other than the recipients'.

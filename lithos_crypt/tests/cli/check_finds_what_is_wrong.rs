@@ -190,7 +190,7 @@ fn but_no_config_leads_to_files_elsewhere() {
 fn nothing_in_files_that_are_not_ours() {
     let desk = Desk::new();
     desk.write("other.yaml", "A: 1\n---\nB: 2\n");
-    desk.write(".hidden/s.yaml", "secret-environ: { A: hunter2 }\n");
+    desk.write(".git/s.yaml", "secret-environ: { A: hunter2 }\n");
     let run = desk.run(&["check"], b"").expect_code(0);
     assert_eq!(run.text(), "0 secrets, 0 files: no problems\n");
     desk.write("ours.yaml", "secret-environ: [\n");
