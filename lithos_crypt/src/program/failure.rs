@@ -105,6 +105,16 @@ quick_error! {
         Exists { path: PathBuf } {
             display("cannot make `{}`: it is there already", path.display())
         }
+        /// A key that is not to be destroyed yet: a token there is sealed to it.
+        StillSealed { key: PathBuf, path: PathBuf, line: usize } {
+            display("cannot destroy `{}`: a token is sealed to it in line {} of `{}`",
+                key.display(), line, path.display())
+        }
+        /// The same: nothing shows that its secrets were there at all.
+        NothingSealed { key: PathBuf } {
+            display("cannot destroy `{}`: in the given paths nothing is sealed to it, nor to the machine's key",
+                key.display())
+        }
         /// A secret that is not there.
         NoSecret { name: String, path: PathBuf } {
             display("cannot find the secret {} in `{}`", name, path.display())
@@ -208,6 +218,14 @@ impl Failure {
             Failure::ForeignJournal { .. } => {
                 Some("it came with a copy or a repository; remove it if nobody is at work there")
             }
+            Failure::StillSealed { .. } => Some(
+                "name that file, too, and the token is sealed anew if it stands where a secret belongs; \
+                 else take it out",
+            ),
+            Failure::NothingSealed { .. } => Some(
+                "are the files there, and their directory mounted? \
+                 A key that nothing needs is destroyed with `shred -u`",
+            ),
             Failure::SeveralSections { .. } => Some("name the section with `--in SECTION`"),
             Failure::NoSection { .. } => Some(
                 "name the section with `--in SECTION`; `top` is that of a file with nothing else",

@@ -5,6 +5,7 @@
 //! only when nothing is sealed to it any more. It is renamed before it is
 //! overwritten, so a half overwritten key is known for what it is.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -15,8 +16,8 @@ use rustix::fs::{FlockOperation, OFlags, flock};
 
 use super::failure::Failure;
 use super::reseal::{self, Reseal};
-use super::{key_files, keygen, report, rewrite, survey, table};
-use crate::{PrivateKey, PublicKey};
+use super::{key_files, keygen, leftovers, report, rewrite, survey, table};
+use crate::{PrivateKey, PublicKey, ShortHash};
 
 /// Seal an image's secrets to this machine's own key, and destroy the
 /// bootstrap key
@@ -24,6 +25,10 @@ use crate::{PrivateKey, PublicKey};
 /// The machine's key is made if it is not there, with KEY.pub beside it. All
 /// files are changed or none, and then the bootstrap key is overwritten and
 /// removed. It can be interrupted at any point, and repeated.
+///
+/// The bootstrap key stays if a token in any file there is still sealed to it,
+/// whatever the file's name, and behind links to directories, too; and if
+/// nothing there is sealed to it or to the machine's key.
 ///
 /// Copies of the bootstrap key, in the image above all, still open what the
 /// image holds: values that must stay secret from who has the image must be
@@ -74,6 +79,7 @@ pub fn run(options: Options) -> Result<(), Failure> {
             });
         }
         reseal(&options.paths, &old, &machine)?;
+        refuse_too_early(&options, &old, &machine)?;
         let renamed = fs::rename(bootstrap, &dying).and_then(|()| sync_directory(&dying));
         renamed.map_err(|cause| unwritable(bootstrap, cause))?;
     } else if !is_there {
@@ -115,31 +121,56 @@ fn machine_key(path: &Path, comment: &str) -> Result<(File, PublicKey), Failure>
     Ok((lock, public))
 }
 
-/// Seals to the machine what is sealed to the bootstrap key, and makes sure
-/// that nothing is left.
+/// Seals to the machine what is sealed to the bootstrap key.
 fn reseal(paths: &[PathBuf], old: &[PrivateKey], machine: &PublicKey) -> Result<(), Failure> {
     let files = reseal::files(paths)?;
     let plan = Reseal {
-        old: old.iter().map(PrivateKey::hash).collect(),
+        old: hashes(old),
         new: vec![machine.clone()],
         keys: old,
         keep_old: false,
         prune: false,
     };
     let touched = reseal::change_all(&files, &[], false, |path, entry| plan.texts(entry, path))?;
-    for file in survey::read_all(paths)? {
-        for entry in file.document.entries() {
-            let mut tokens = survey::tokens(&entry).into_iter().flatten();
-            if tokens.any(|token| plan.old.contains(&token.label().key)) {
-                return Err(Failure::Meanwhile { path: file.path });
-            }
-        }
-    }
     let changed = touched.iter().filter(|secret| secret.is_changed);
     let line = |secret: &reseal::Touched| {
         format!("changed {} in {}\n", secret.name, secret.path.display())
     };
     table::out(&changed.map(line).collect::<String>())
+}
+
+/// Makes sure that nothing needs the bootstrap key any more. If nothing is
+/// sealed to the machine either, the files may not be there yet.
+fn refuse_too_early(
+    options: &Options,
+    old: &[PrivateKey],
+    machine: &PublicKey,
+) -> Result<(), Failure> {
+    let (old, key) = (hashes(old), options.bootstrap.clone());
+    let mut is_anything_sealed = false;
+    let mut places = options.paths.clone();
+    for file in survey::read_all(&options.paths)? {
+        for entry in file.document.entries() {
+            for token in survey::tokens(&entry).into_iter().flatten() {
+                if old.contains(&token.label().key) {
+                    return Err(Failure::Meanwhile { path: file.path });
+                }
+                is_anything_sealed |= token.label().key == machine.hash();
+            }
+        }
+        places.extend(file.secrets_file().filter(|path| path.is_file()));
+    }
+    if let Some(leftovers::Leftover { path, line }) = leftovers::first(&places, &old)? {
+        return Err(Failure::StillSealed { key, path, line });
+    }
+    if !is_anything_sealed {
+        return Err(Failure::NothingSealed { key });
+    }
+    Ok(())
+}
+
+fn hashes(keys: &[PrivateKey]) -> HashSet<ShortHash> {
+    keys.iter().map(PrivateKey::hash).collect()
 }
 
 /// Overwrites a file, as far as the file system lets us, and removes it.

@@ -28,6 +28,7 @@ mod input;
 mod inspect;
 mod key_files;
 mod keygen;
+mod leftovers;
 mod ls;
 mod memory;
 mod merge;

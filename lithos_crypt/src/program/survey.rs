@@ -24,6 +24,14 @@ pub struct Surveyed {
     pub document: Document,
 }
 
+impl Surveyed {
+    /// The file that it names as `secret-environ-file`.
+    pub fn secrets_file(&self) -> Option<PathBuf> {
+        let relative = self.document.text_under("secret-environ-file")?;
+        Some(self.path.parent()?.join(relative))
+    }
+}
+
 /// Reads one file, which must be there.
 pub fn read(path: &Path) -> Result<Surveyed, Failure> {
     rewrite::settle(path)?;
@@ -75,8 +83,7 @@ fn take_as_secrets(
     let directories: Vec<_> = directories.collect();
     let is_inside = |real: &Path| real.is_file() && directories.iter().any(|d| real.starts_with(d));
     let named = found.iter().filter_map(|config| {
-        let relative = config.document.text_under("secret-environ-file")?;
-        let path = config.path.parent()?.join(relative);
+        let path = config.secrets_file()?;
         let real = fs::canonicalize(&path).ok()?;
         is_inside(&real).then_some((path, real))
     });

@@ -1,3 +1,4 @@
+use std::os::unix::fs::symlink;
 use std::sync::OnceLock;
 
 use crate::desk::Desk;
@@ -142,4 +143,92 @@ fn the_bootstrap_key_stays_while_anything_is_left_to_do() {
         .expect_code(2);
     desk.run(&["firstboot", "-i", "x", "config"], b"")
         .expect_code(2);
+}
+
+#[test]
+fn and_what_is_hidden_or_behind_a_link_is_sealed_anew() {
+    let desk = desk();
+    let token = seal("shop", b"hidden value");
+    let files = ["config/.c.yaml", "config/.hid/c.yaml", "else/e.yaml"];
+    for file in files {
+        desk.write(file, &format!("C: {token}\n"));
+    }
+    symlink("../else/e.yaml", desk.path("config/e.yaml")).unwrap();
+    firstboot(&desk).expect_code(0);
+    for file in files {
+        let arguments = ["get", "-i", "keys/machine", file, "C"];
+        let value = desk.run(&arguments, b"").expect_code(0);
+        assert_eq!(value.text(), "hidden value", "{file}");
+    }
+    assert!(!desk.path("keys/bootstrap").exists());
+}
+
+#[test]
+fn the_bootstrap_key_stays_while_any_file_has_a_token_of_it() {
+    let token = seal("shop", b"left");
+    let text = format!("# ours\n\nC: {token}\n");
+    let aside = format!("# was {token}\nexecutable: /x\n");
+    for (file, text, named) in [
+        ("config/d.conf", &text, "line 3 of `config/d.conf`"),
+        ("config/.hid/.d", &text, "line 3 of `config/.hid/.d`"),
+        (
+            "config/.git/d.yaml",
+            &text,
+            "line 3 of `config/.git/d.yaml`",
+        ),
+        ("config/c.yaml", &aside, "line 1 of `config/c.yaml`"),
+        ("else/d.yaml", &text, "line 3 of `config/linked/d.yaml`"),
+        ("else/d.conf", &text, "line 3 of `config/linked/d.conf`"),
+        ("vars/env", &text, "line 3 of `config/../vars/env`"),
+    ] {
+        let desk = desk();
+        desk.write(file, text);
+        std::fs::create_dir_all(desk.path("else")).unwrap();
+        symlink("../else", desk.path("config/linked")).unwrap();
+        symlink("../config", desk.path("else/back")).unwrap();
+        symlink("nowhere", desk.path("config/dangling")).unwrap();
+        desk.call("mkfifo", &["config/pipe"]);
+        desk.write(
+            "config/web.yaml",
+            "executable: /x\nsecret-environ-file: ../vars/env\n",
+        );
+        let run = firstboot(&desk).expect_code(1);
+        assert!(run.stderr.contains(named), "{}", run.stderr);
+        assert!(run.stderr.contains("\nhint: name that file"));
+        assert!(!run.stderr.contains(&token), "{}", run.stderr);
+        assert!(run.text().contains("changed A in config/a.yaml"));
+        assert!(desk.path("keys/bootstrap").exists(), "{file}");
+        std::fs::remove_file(desk.path(file)).unwrap();
+        // All is sealed to the machine already.
+        let run = firstboot(&desk).expect_code(0);
+        assert!(!run.text().contains("changed"), "{}", run.text());
+        assert!(!desk.path("keys/bootstrap").exists(), "{file}");
+    }
+}
+
+#[test]
+fn or_if_the_files_may_not_be_there_yet() {
+    let desk = desk();
+    std::fs::rename(desk.path("config"), desk.path("disk")).unwrap();
+    std::fs::create_dir(desk.path("config")).unwrap();
+    for others in [
+        None,
+        Some(seal("shop", b"x").replace("k/qSgp/F", "ok314Kuk")),
+    ] {
+        if let Some(token) = others {
+            desk.write("config/others.yaml", &format!("C: {token}\n"));
+        }
+        let run = firstboot(&desk).expect_code(1);
+        assert!(
+            run.stderr.contains("nothing is sealed to it"),
+            "{}",
+            run.stderr
+        );
+        assert!(run.stderr.contains("\nhint: are the files there"));
+        assert!(desk.path("keys/bootstrap").exists());
+    }
+    std::fs::remove_dir_all(desk.path("config")).unwrap();
+    std::fs::rename(desk.path("disk"), desk.path("config")).unwrap();
+    firstboot(&desk).expect_code(0);
+    assert_done(&desk, "mounted");
 }

@@ -195,7 +195,8 @@ pub fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn open_regular(path: &Path, flags: OFlags) -> io::Result<File> {
+/// Opens a regular file, and nothing else.
+pub fn open_regular(path: &Path, flags: OFlags) -> io::Result<File> {
     // A FIFO without a writer must not keep us waiting.
     let flags = flags | OFlags::NONBLOCK;
     let mut options = File::options();
