@@ -22,6 +22,7 @@ mod decrypt_reads_several_keys;
 mod decrypt_takes_the_first_token_that_opens;
 mod diff_says_which_column_changed;
 mod edit_shows_plaintexts_in_memory_only;
+mod edited_files_keep_their_attributes;
 mod encrypt_asks_twice_on_a_terminal;
 mod encrypt_drops_one_final_newline;
 mod encrypt_reads_a_file_exactly;

@@ -7,13 +7,14 @@
 
 mod create;
 mod journal;
+mod kept;
 
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::mem;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
@@ -22,6 +23,7 @@ use super::failure::Failure;
 use crate::document::{Document, MAX_BYTES};
 pub use create::create;
 use journal::{Journal, Locks, Step};
+use kept::Kept;
 
 /// Files that are being changed, all of them or none.
 pub struct Batch {
@@ -38,7 +40,7 @@ struct Original {
     path: PathBuf,
     bytes: Vec<u8>,
     /// `None` if it is not there yet.
-    metadata: Option<fs::Metadata>,
+    kept: Option<Kept>,
 }
 
 impl Batch {
@@ -188,10 +190,12 @@ pub fn replace(path: &Path, mode: Option<u32>, bytes: &[u8]) -> Result<(), Failu
 
 /// Reads a regular file, and no more of it than a config may have.
 pub fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+    bounded(&open_regular(path, OFlags::empty())?)
+}
+
+fn bounded(file: &File) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    open_regular(path, OFlags::empty())?
-        .take(MAX_BYTES as u64 + 1)
-        .read_to_end(&mut bytes)?;
+    file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -213,8 +217,9 @@ pub fn open_regular(path: &Path, flags: OFlags) -> io::Result<File> {
 
 impl Original {
     fn read(named: PathBuf, path: PathBuf) -> Result<Original, Failure> {
-        let read = read_bounded(&path).and_then(|bytes| Ok((bytes, Some(fs::metadata(&path)?))));
-        let (bytes, metadata) = match read {
+        let read = open_regular(&path, OFlags::empty())
+            .and_then(|file| Ok((bounded(&file)?, Some(Kept::of(&file)?))));
+        let (bytes, kept) = match read {
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => (Vec::new(), None),
             read => read.map_err(|cause| unreadable(&named, cause))?,
         };
@@ -222,17 +227,17 @@ impl Original {
             named,
             path,
             bytes,
-            metadata,
+            kept,
         })
     }
 
     /// What this change does to it.
     fn step(&self, new: &[u8]) -> Step {
-        let old = self.metadata.as_ref().map(|_| &self.bytes[..]);
+        let old = self.kept.as_ref().map(|_| &self.bytes[..]);
         Step::new(&self.path, old, new)
     }
 
-    /// Writes the new content beside the file, with its owner and mode.
+    /// Writes the new content beside the file, with all else that the file has.
     fn prepare(&self, bytes: &[u8]) -> Result<Replacement<'_>, Failure> {
         let beside = sibling(&self.path);
         // Left by one of us who was killed: nobody else makes it, we hold the lock.
@@ -260,11 +265,11 @@ impl Original {
         }
     }
 
-    /// The content, on disk, with the owner and mode that the file has.
+    /// The content, on disk, with all else that the file has.
     fn fill(&self, file: &mut File, bytes: &[u8]) -> io::Result<()> {
         file.write_all(bytes)?;
-        match &self.metadata {
-            Some(old) => keep_owner_and_mode(file, old)?,
+        match &self.kept {
+            Some(kept) => kept.give(file)?,
             None => file.set_permissions(fs::Permissions::from_mode(0o666 & !umask()))?,
         }
         file.sync_all()
@@ -277,7 +282,7 @@ impl Original {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(cause) => return Err(unreadable(&self.named, cause)),
         };
-        let then = self.metadata.as_ref().map(|_| &self.bytes);
+        let then = self.kept.as_ref().map(|_| &self.bytes);
         if now.as_ref() == then {
             Ok(())
         } else {
@@ -286,14 +291,6 @@ impl Original {
             })
         }
     }
-}
-
-fn keep_owner_and_mode(file: &File, old: &fs::Metadata) -> io::Result<()> {
-    let new = file.metadata()?;
-    if (new.uid(), new.gid()) != (old.uid(), old.gid()) {
-        std::os::unix::fs::fchown(file, Some(old.uid()), Some(old.gid()))?;
-    }
-    file.set_permissions(fs::Permissions::from_mode(old.mode() & 0o7777))
 }
 
 /// The bits that new files of this process do not get.
