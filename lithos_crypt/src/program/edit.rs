@@ -49,6 +49,7 @@ Example:
 pub fn run(options: Options) -> Result<(), Failure> {
     let file = &options.file;
     let surveyed = survey::read(file)?;
+    rewrite::refuse_hard_links(file)?;
     let keys = key_files::read_private_keys(&options.identities)?;
     let entries = surveyed.document.entries();
     let shown: Vec<_> = entries

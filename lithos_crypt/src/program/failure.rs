@@ -83,6 +83,11 @@ quick_error! {
             display("cannot write `{}`: {}", path.display(), Cause(cause))
             source(cause)
         }
+        /// A file that would no longer be the same under all of its names.
+        HardLinks { path: PathBuf, names: u64 } {
+            display("cannot change `{}`: it has {} names (hard links), and only one of them would change",
+                path.display(), names)
+        }
         /// Somebody else changed the file at the same time.
         Meanwhile { path: PathBuf } {
             display("cannot write `{}`: it was changed by somebody else meanwhile", path.display())
@@ -210,6 +215,10 @@ impl Failure {
                 first.filter(|_| hints.all(|hint| hint == first))
             }
             Failure::Edit { cause, .. } => cause.hint(),
+            Failure::HardLinks { .. } => Some(
+                "make it a file of its own with `cp -a FILE NEW && mv NEW FILE`, \
+                 or have symbolic links for the other names",
+            ),
             Failure::Meanwhile { .. } => Some("nothing was changed; try again"),
             Failure::Unfinished { .. } => Some("run this as somebody who may write there"),
             Failure::Torn { .. } => {

@@ -82,6 +82,7 @@ pub fn run(options: Options) -> Result<(), Failure> {
     let noted = types::noted(&surveyed.document, &section, name)?;
     let kind = options.kind.or(noted);
     put(surveyed.document, &options, &[TRIAL.to_owned()])?;
+    rewrite::refuse_hard_links(file)?;
     let value = match options.generate {
         Some(length) => input::generated(length)?,
         None => input::value(None, options.data_file.clone(), options.exact)?,

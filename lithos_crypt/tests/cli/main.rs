@@ -39,6 +39,7 @@ mod firstboot_can_be_killed_and_repeated;
 mod get_opens_one_secret;
 mod git_setup_teaches_a_repository;
 mod grant_and_revoke_change_what_follows;
+mod hard_links_are_refused;
 mod hidden_files_and_links_are_looked_at;
 mod history_and_rollback_go_through_git;
 mod keygen_makes_a_pair;

@@ -14,7 +14,7 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::mem;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
@@ -150,6 +150,18 @@ fn put_back(changed: &[(&Original, &[u8])]) -> Result<(), Failure> {
     Ok(())
 }
 
+/// A file with several names cannot be replaced: all but one would keep the old
+/// content.
+pub fn refuse_hard_links(path: &Path) -> Result<(), Failure> {
+    match fs::metadata(path) {
+        Ok(found) if found.is_file() && found.nlink() > 1 => Err(Failure::HardLinks {
+            path: path.to_owned(),
+            names: found.nlink(),
+        }),
+        _ => Ok(()),
+    }
+}
+
 /// Brings to its end what a killed one of us has begun where this file is;
 /// whether there was anything.
 pub fn settle(path: &Path) -> Result<bool, Failure> {
@@ -239,6 +251,7 @@ impl Original {
 
     /// Writes the new content beside the file, with all else that the file has.
     fn prepare(&self, bytes: &[u8]) -> Result<Replacement<'_>, Failure> {
+        refuse_hard_links(&self.named)?;
         let beside = sibling(&self.path);
         // Left by one of us who was killed: nobody else makes it, we hold the lock.
         let _ = fs::remove_file(&beside);
