@@ -38,7 +38,7 @@ Example:
   lithos_crypt decrypt -i myapp.key < token
 
 Below a directory all files *.yaml and *.yml are meant, hidden ones and symbolic
-links to files too. `.git` is not, nor what is behind a link to a directory.
+links to others there too. `.git` is not, nor what is behind links to elsewhere.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage";
 

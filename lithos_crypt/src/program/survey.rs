@@ -5,6 +5,7 @@ use std::collections::hash_map::Entry::{Occupied, Vacant};
 use std::fs::{self, FileType};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use rustix::io::Errno;
 
@@ -62,30 +63,40 @@ pub fn read_all(paths: &[PathBuf]) -> Result<Vec<Surveyed>, Failure> {
 /// Which files are known, by where they are with no symbolic link on the way.
 type Places = HashMap<PathBuf, usize>;
 
+/// The directories in question, with no symbolic link on the way. A config or a
+/// link can name any file, so none is read that is outside of them.
+struct Directories(Vec<PathBuf>);
+
+impl Directories {
+    fn of(paths: &[PathBuf]) -> Self {
+        let real = paths.iter().filter_map(|path| {
+            let real = fs::canonicalize(path).ok()?;
+            if real.is_dir() {
+                Some(real)
+            } else {
+                Some(real.parent()?.to_owned())
+            }
+        });
+        Self(real.collect())
+    }
+
+    fn hold_file(&self, real: &Path) -> bool {
+        real.is_file() && self.0.iter().any(|directory| real.starts_with(directory))
+    }
+}
+
 /// Takes the files that configs name as `secret-environ-file` for what they
-/// are, even if no token is in them. A config can name any file, so none is read
-/// that is outside of the directories in question.
+/// are, even if no token is in them.
 fn take_as_secrets(
     found: &mut Vec<Surveyed>,
     mut places: Places,
     paths: &[PathBuf],
 ) -> Result<(), Failure> {
-    let here = [PathBuf::from(".")];
-    let paths = if paths.is_empty() { &here[..] } else { paths };
-    let directories = paths.iter().filter_map(|path| {
-        let real = fs::canonicalize(path).ok()?;
-        if real.is_dir() {
-            Some(real)
-        } else {
-            Some(real.parent()?.to_owned())
-        }
-    });
-    let directories: Vec<_> = directories.collect();
-    let is_inside = |real: &Path| real.is_file() && directories.iter().any(|d| real.starts_with(d));
+    let directories = Directories::of(or_here(paths));
     let named = found.iter().filter_map(|config| {
         let path = config.secrets_file()?;
         let real = fs::canonicalize(&path).ok()?;
-        is_inside(&real).then_some((path, real))
+        directories.hold_file(&real).then_some((path, real))
     });
     let named: Vec<_> = named.collect();
     for (path, real) in named {
@@ -101,6 +112,12 @@ fn take_as_secrets(
     Ok(())
 }
 
+/// What is meant where no path is named.
+fn or_here(paths: &[PathBuf]) -> &[PathBuf] {
+    static HERE: LazyLock<[PathBuf; 1]> = LazyLock::new(|| [PathBuf::from(".")]);
+    if paths.is_empty() { &*HERE } else { paths }
+}
+
 /// A file that was found.
 struct Found {
     path: PathBuf,
@@ -113,13 +130,13 @@ struct Found {
 
 /// The YAML files below these paths, each once however it is spelled.
 fn find(paths: &[PathBuf]) -> Result<Vec<Found>, Failure> {
-    let here = [PathBuf::from(".")];
-    let paths = if paths.is_empty() { &here[..] } else { paths };
+    let paths = or_here(paths);
+    let directories = Directories::of(paths);
     let mut found = Vec::new();
     for path in paths {
         let real = fs::canonicalize(path).map_err(|cause| unreadable(path, cause))?;
         if real.is_dir() {
-            walk(path, &real, &mut found)?;
+            walk(path, &real, &directories, &mut found)?;
         } else {
             rewrite::settle(path)?;
             found.push(Found {
@@ -171,9 +188,14 @@ fn contains(bytes: &[u8], part: &[u8]) -> bool {
     false
 }
 
-/// In the order of their names, hidden ones too. Links to files are followed, so
+/// In the order of their names, hidden ones too. Links to files of `all` are followed, so
 /// that none is missed; those to directories are not, and so nothing goes in circles.
-fn walk(directory: &Path, real: &Path, found: &mut Vec<Found>) -> Result<(), Failure> {
+fn walk(
+    directory: &Path,
+    real: &Path,
+    all: &Directories,
+    found: &mut Vec<Found>,
+) -> Result<(), Failure> {
     let list = || -> io::Result<Vec<_>> {
         let mut entries = Vec::new();
         for entry in fs::read_dir(directory)? {
@@ -188,9 +210,9 @@ fn walk(directory: &Path, real: &Path, found: &mut Vec<Found>) -> Result<(), Fai
     for (name, kind) in entries {
         let (path, real) = (directory.join(&name), real.join(&name));
         if kind.is_dir() && name != GIT {
-            walk(&path, &real, found)?;
+            walk(&path, &real, all, found)?;
         } else if is_yaml(&path)
-            && let Some(real) = real_file(&path, real, kind)?
+            && let Some(real) = real_file(&path, real, kind, all)?
         {
             // As people would name it.
             let path = path.strip_prefix("./").unwrap_or(&path).to_owned();
@@ -206,12 +228,17 @@ fn walk(directory: &Path, real: &Path, found: &mut Vec<Found>) -> Result<(), Fai
 }
 
 /// Where the file is that a walk came upon; `None` if it is none.
-fn real_file(path: &Path, beside: PathBuf, kind: FileType) -> Result<Option<PathBuf>, Failure> {
+fn real_file(
+    path: &Path,
+    beside: PathBuf,
+    kind: FileType,
+    all: &Directories,
+) -> Result<Option<PathBuf>, Failure> {
     if !kind.is_symlink() {
         return Ok(kind.is_file().then_some(beside));
     }
     let real = if_there(fs::canonicalize(path)).map_err(|cause| unreadable(path, cause))?;
-    let real = real.filter(|real| real.is_file());
+    let real = real.filter(|real| all.hold_file(real));
     if real.is_some() {
         rewrite::settle(path)?;
     }

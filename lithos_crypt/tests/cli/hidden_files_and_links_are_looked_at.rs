@@ -8,7 +8,7 @@ const FILES: [&str; 4] = [
     "t/a.yaml",
     "t/.b.yaml",
     "t/.hid/.deep/c.yml",
-    "else/linked.conf",
+    "t/linked.conf",
 ];
 
 fn desk() -> Desk {
@@ -17,7 +17,7 @@ fn desk() -> Desk {
     for file in FILES {
         desk.write(file, &format!("A: {token}\n"));
     }
-    symlink("../else/linked.conf", desk.path("t/e.yaml")).unwrap();
+    symlink("linked.conf", desk.path("t/e.yaml")).unwrap();
     symlink("../t/e.yaml", desk.path("t/f.yaml")).unwrap();
     symlink(".b.yaml", desk.path("t/.a-link.yaml")).unwrap();
     desk
@@ -80,6 +80,17 @@ fn but_not_what_leads_nowhere_or_in_circles() {
     symlink("pipe.yaml", desk.path("t/to-pipe.yaml")).unwrap();
     let run = desk.run(&["check", "t"], b"").expect_code(0);
     assert_eq!(run.text(), "4 secrets, 4 files: no problems\n");
+}
+
+#[test]
+fn but_not_what_is_outside() {
+    let desk = desk();
+    let outside = format!("A: {}\n", seal("", b"value"));
+    desk.write("else.yaml", &outside);
+    symlink("../else.yaml", desk.path("t/z.yaml")).unwrap();
+    let rekey = ["rekey", "-i", &key("alpha"), "-k", &key("beta.pub"), "t"];
+    desk.run(&rekey, b"").expect_code(0);
+    assert_eq!(desk.read("else.yaml"), outside);
 }
 
 #[test]
