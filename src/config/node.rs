@@ -17,7 +17,8 @@ use serde::de::{
 use crate::problem::place::position_of;
 
 /// The most that the tree of one document may weigh, in bytes, after aliases
-/// are followed: several times what fits a file of the largest size.
+/// are followed: several times what a file of the largest size has in it, unless that
+/// is little but commas.
 const MAX_WEIGHT: usize = 8 << 20;
 /// What a value weighs besides its text.
 const NODE_WEIGHT: usize = 32;
@@ -103,7 +104,9 @@ fn refuse_what_the_parser_cannot_bear(text: &str) -> Result<(), Fault> {
     let opening = |pair: &&[u8]| matches!(pair[0], b'[' | b'{') && !matches!(pair[1], b']' | b'}');
     let brackets = bytes.windows(2).filter(opening).count();
     if brackets.saturating_mul(bytes.len()) > MAX_BRACKETS_TIMES_BYTES {
-        return Err(Fault::new("too many `[` and `{` for so large a file", None));
+        let hint = "write lists and mappings in lines, `- a` and `a: 1`";
+        let fault = "too many `[` and `{` for so large a file";
+        return Err(Fault::new(fault, Some(hint)));
     }
     if text.lines().filter(|line| line.starts_with('%')).count() > MAX_DIRECTIVES {
         return Err(Fault::new("too many lines that begin with `%`", None));
@@ -157,6 +160,9 @@ impl Budget {
     fn fault(&self, text: &str, error: serde_yaml::Error) -> Fault {
         let too_much = "it grows beyond bounds when its aliases are followed";
         let fault = match self.refusal.get() {
+            Some(Refusal::Weight) if !text.contains('*') => {
+                Fault::new("it has too many values", None)
+            }
             Some(Refusal::Weight) => Fault::new(too_much, None),
             Some(Refusal::Depth) => {
                 Fault::new(format!("nested deeper than {MAX_DEPTH} levels"), None)

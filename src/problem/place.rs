@@ -40,8 +40,13 @@ pub fn locate(text: &str, place: &Place) -> Option<(usize, usize)> {
     }
 }
 
+/// How deep what surrounds a place is looked for.
+const MOST_SURROUNDING: usize = 8;
+
 fn surrounding(text: &str, steps: &[Step]) -> Option<(usize, usize)> {
     let (_, outer) = steps.split_last()?;
+    // The text is read again for each level.
+    let outer = &outer[..outer.len().min(MOST_SURROUNDING)];
     value(text, outer).or_else(|| surrounding(text, outer))
 }
 

@@ -19,6 +19,9 @@ pub(super) struct Shown {
 
 /// The most characters of a line that are shown on either side of the place.
 const WINDOW: usize = 100;
+/// How deep a value may be for what is around it to be looked for; none of our keys is
+/// as deep, and the text is read again for each level.
+const MOST_AROUND: usize = 8;
 
 pub(super) fn line(source: &Source, place: &Place, position: (usize, usize)) -> Shown {
     let (line, column) = position;
@@ -49,7 +52,8 @@ fn may_be_shown(source: &Source, place: &Place, position: (usize, usize), raw: &
     if !source.text.lines().take(position.0).any(mentions_secret) {
         return true;
     }
-    if matches!(place, Place::Position { .. }) {
+    let is_position = matches!(place, Place::Position { .. });
+    if is_position || steps.len() > MOST_AROUND || may_belong_to_secret(source, place, position.0) {
         return false;
     }
     // Nothing of a secret that began on a line above is on this one, if it
@@ -59,6 +63,32 @@ fn may_be_shown(source: &Source, place: &Place, position: (usize, usize), raw: &
     let begins = |at: (usize, usize)| at == (position.0, first);
     let around = (1..=steps.len()).filter_map(|n| place::key(&source.text, &steps[..n], 0));
     begins(position) || around.into_iter().any(begins)
+}
+
+/// Whether this is a key of the document in a line that may have been meant to stand below
+/// a secret key: one further up has nothing, and the line after it is not indented.
+fn may_belong_to_secret(source: &Source, place: &Place, line: usize) -> bool {
+    if !matches!(place, Place::Key(steps) | Place::SecondKey(steps) if steps.len() == 1) {
+        return false;
+    }
+    let is_blank = |line: &&str| line.trim().is_empty() || line.trim_start().starts_with('#');
+    let lines: Vec<_> = source.text.lines().take(line).collect();
+    let mut lines = lines.into_iter().filter(|line| !is_blank(line)).peekable();
+    while let Some(line) = lines.next() {
+        let indented = |next: &&str| next.starts_with([' ', '\t']);
+        if has_nothing(line) && lines.peek().is_some_and(|next| !indented(next)) {
+            return true;
+        }
+    }
+    false
+}
+
+/// Whether this is a secret key of the document without a value.
+fn has_nothing(line: &str) -> bool {
+    line.split_once(':').is_some_and(|(key, value)| {
+        let value = value.split(" #").next().unwrap_or_default().trim();
+        is_secret(key.trim_end()) && matches!(value, "" | "~" | "null")
+    })
 }
 
 /// The number of the first step that is a secret key.
@@ -147,6 +177,7 @@ fn sure_key<'a>(source: &Source, rest: &'a str, steps: &[Step]) -> Option<&'a st
     }
     let outside = match below_secret(steps) {
         _ if source.secret => 0,
+        None if steps.len() == 1 => 0,
         Some(secret) => secret + 1,
         None => steps.len(),
     };

@@ -129,6 +129,24 @@ fn reads_a_mebibyte_of_what_is_slow_to_parse_soon() {
 }
 
 #[test]
+fn shows_what_is_deep_below_a_secret_soon() {
+    let (open, close) = ("{a: ".repeat(55), "}".repeat(55));
+    let mut deep = String::new();
+    for n in 0..10 {
+        write!(deep, ", y{n}: {open}{{d: 1, d: 1}}{close}").unwrap();
+    }
+    let items = "aa, ".repeat(25_000);
+    let text = format!("secret-environ: {{}}\nmetadata: {{z: [{items}]\n {deep}}}\n");
+    assert!(soon(&text).len() > 10);
+}
+
+#[test]
+fn says_what_there_is_too_much_of() {
+    let plain = format!("metadata: [{}]", "1,".repeat(400_000));
+    assert!(soon(&plain)[0].message.contains("too many values"));
+}
+
+#[test]
 fn tells_a_bounded_number_of_problems() {
     let mut many = String::new();
     for n in 0..60_000 {

@@ -73,6 +73,19 @@ fn shows_no_plaintext_below_a_secret_key() {
 }
 
 #[test]
+fn shows_no_plaintext_that_lost_its_indentation() {
+    for between in ["", " # sealed", " ~", "\n\n# ours"] {
+        let text = format!("executable: 7\nsecret-environ:{between}\nA: 7\nDB_PASSWORD: hunter2\n");
+        let (_, problems) = read_container(&source(&text));
+        let shown = all_forms(&problems);
+        assert!(!shown.contains(PLAINTEXT), "{text}\nshows\n{shown}");
+        assert!(shown.contains(" | DB_PASSWORD: …"), "{shown}");
+    }
+    let (_, problems) = read_container(&source("secret-environ:\nuser-id: x\nunknwn: 1\n"));
+    assert!(all_forms(&problems).contains("2 | user-id: x"));
+}
+
+#[test]
 fn shows_no_plaintext_of_a_flow_mapping() {
     for text in [
         "{executable: 7, secret-environ: {A: hunter2}}",
