@@ -95,6 +95,9 @@ pub fn read_master(source: &Arc<Source>) -> (Option<Master>, Vec<Problem>) {
 fn master(root: &Value<'_>) -> Option<Master> {
     let default = Master::default();
     let mut map = root.map("a mapping")?;
+    let syslog_app_name = map
+        .get_by("syslog-app-name", &["syslog-name"])
+        .map_or(Some(default.syslog_app_name), |value| app_name(&value));
     let master = Master {
         sandboxes_dir: map.or("sandboxes-dir", default.sandboxes_dir, path),
         processes_dir: map.or("processes-dir", default.processes_dir, path),
@@ -111,11 +114,13 @@ fn master(root: &Value<'_>) -> Option<Master> {
         log_level: map.or("log-level", default.log_level, log_level),
         syslog_facility: map.optional("syslog-facility", facility),
         metrics_listen: map.optional("metrics-listen", listen_address),
-        syslog_app_name: map
-            .get_by("syslog-app-name", &["syslog-name"])
-            .map_or(Some(default.syslog_app_name), |value| app_name(&value))?,
+        syslog_app_name: String::new(),
     };
     map.finish();
+    let master = Master {
+        syslog_app_name: syslog_app_name?,
+        ..master
+    };
     Some(match master.cgroup_controllers.is_empty() {
         true => Master {
             cgroup_controllers: default.cgroup_controllers,

@@ -55,7 +55,7 @@ pub fn read_processes(source: &Arc<Source>) -> (Option<Processes>, Vec<Problem>)
 }
 
 fn processes(root: &Value<'_>) -> Option<Processes> {
-    let mut processes = Processes::new();
+    let (mut processes, mut twice) = (Processes::new(), HashSet::new());
     for (written, value) in root.entries("a mapping of process name to process")? {
         let name: Name = match written.parse() {
             Ok(name) => name,
@@ -64,16 +64,19 @@ fn processes(root: &Value<'_>) -> Option<Processes> {
                 continue;
             }
         };
-        let before = value.problem_count();
-        value.refuse_duplicates();
-        let process = process(&value).filter(|_| !value.problems_since(before));
         match processes.entry(name) {
             Entry::Vacant(entry) => {
+                let before = value.problem_count();
+                value.refuse_duplicates();
+                let process = process(&value).filter(|_| !value.problems_since(before));
                 entry.insert(process);
             }
+            // What is in it would be looked for in the first.
             Entry::Occupied(mut entry) => {
                 entry.insert(None);
-                value.refuse_second("a process is given twice");
+                if twice.insert(written) {
+                    value.refuse_second("a process is given twice");
+                }
             }
         }
     }
@@ -113,11 +116,11 @@ fn variables(value: &Value<'_>) -> Option<BTreeMap<String, String>> {
 fn ip_addresses(value: &Value<'_>) -> Option<Vec<IpAddr>> {
     let what = "a list of IP addresses";
     let addresses = list(what, address)(value)?;
-    let mut seen = HashSet::new();
+    let (mut seen, before) = (HashSet::new(), value.problem_count());
     for (item, address) in value.items(what)?.iter().zip(&addresses) {
         if !seen.insert(address) {
-            return item.refuse("this address is given twice", None);
+            item.refuse::<()>("this address is given twice", None);
         }
     }
-    Some(addresses)
+    (!value.problems_since(before)).then_some(addresses)
 }

@@ -6,7 +6,7 @@
 //! value of the document: the line that is shown does, unless it is secret.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::node::{self, Node};
@@ -50,6 +50,7 @@ pub(super) fn document<T>(
     let root = Value {
         node: &tree,
         way: Way::default(),
+        optional: false,
         problems: &problems,
     };
     let built = build(&root);
@@ -121,6 +122,8 @@ impl Problems {
 pub(super) struct Value<'a> {
     node: &'a Node,
     way: Way,
+    /// It is that of a key that can be left out.
+    optional: bool,
     problems: &'a Problems,
 }
 
@@ -158,7 +161,11 @@ impl<'a> Value<'a> {
     /// Tells that the value is of another kind.
     pub fn expected<T>(&self, what: &str) -> Option<T> {
         let (found, hint) = match self.node {
-            Node::Null => ("nothing", Some("leave the key out to get its default")),
+            Node::Null => (
+                "nothing",
+                self.optional
+                    .then_some("leave the key out to get its default"),
+            ),
             Node::Plain(_) => ("a number or truth value", Some("write a text in quotes")),
             Node::Text(_) => ("a text", None),
             Node::Sequence(_) => ("a list", None),
@@ -286,6 +293,7 @@ impl<'a> Value<'a> {
         Value {
             node,
             way: self.way.step(step),
+            optional: false,
             problems: self.problems,
         }
     }
@@ -294,10 +302,12 @@ impl<'a> Value<'a> {
     pub fn refuse_duplicates(&self) {
         match self.node {
             Node::Mapping(entries) => {
-                let mut seen = HashSet::new();
+                let mut times = HashMap::new();
                 for (key, node) in entries {
                     let value = self.inner(key.as_str().into(), node);
-                    if !seen.insert(key) {
+                    let times = times.entry(key).or_insert(0);
+                    *times += 1;
+                    if *times == 2 {
                         value.refuse_second("a key is given twice");
                     }
                     value.refuse_duplicates();
@@ -350,10 +360,11 @@ impl<'a> Map<'a> {
                 // the very same spelling twice has been refused already
                 Some(first) if first.way.last() == value.way.last() => {}
                 Some(_) => {
-                    value.refuse_key::<()>(
-                        format!("`{key}` is given twice"),
-                        Some("kebab-case and snake_case are the same key"),
-                    );
+                    let hint = match others {
+                        [] => "kebab-case and snake_case are the same key".to_owned(),
+                        _ => format!("`{}` is the same key", others.join("`, `")),
+                    };
+                    value.refuse_key::<()>(format!("`{key}` is given twice"), Some(&hint));
                 }
             }
         }
@@ -376,7 +387,11 @@ impl<'a> Map<'a> {
         key: &'static str,
         read: impl FnOnce(&Value<'a>) -> Option<T>,
     ) -> Option<T> {
-        self.get(key).and_then(|value| read(&value))
+        let value = self.get(key)?;
+        read(&Value {
+            optional: true,
+            ..value
+        })
     }
 
     /// What `read` makes of a key's value, or the default.

@@ -22,6 +22,10 @@ quick_error! {
         Unit {
             display("its unit is unknown")
         }
+        /// `1.5Gi`.
+        Fraction {
+            display("it is not a whole number")
+        }
         /// `0755`.
         LeadingZero {
             display("a leading zero may or may not mean octal")
@@ -61,6 +65,7 @@ impl UnitError {
                 "sizes take k, M, G, T (powers of 1000), Ki, Mi, Gi, Ti (powers of 1024); \
                  durations ms, s, m, h, d",
             ),
+            Self::Fraction => Some("take a smaller unit: 1536Mi is 1.5Gi"),
             Self::LeadingZero | Self::Octal => Some("write octal numbers as 0o755"),
             Self::HostBits => Some("write the network's own address, as in 10.1.0.0/16"),
             _ => None,
@@ -94,6 +99,7 @@ pub fn integer(text: &str) -> Result<u64, UnitError> {
         "Mi" => 1 << 20,
         "Gi" => 1 << 30,
         "Ti" => 1 << 40,
+        _ if unit.starts_with('.') => return Err(UnitError::Fraction),
         _ => return Err(UnitError::Unit),
     };
     number.checked_mul(factor).ok_or(UnitError::Overflow)
@@ -350,7 +356,7 @@ mod tests {
             ("0o8", UnitError::Form),
             ("0xg", UnitError::Form),
             ("0x-1", UnitError::Form),
-            ("1.5G", UnitError::Unit),
+            ("1.5G", UnitError::Fraction),
             ("1e3", UnitError::Unit),
             ("1K", UnitError::Unit),
             ("1KB", UnitError::Unit),

@@ -212,18 +212,17 @@ pub(super) fn mounts(
 ) -> Option<Vec<Mount>> {
     let before = problems.errors();
     for (planned, found) in layout.iter().zip(&facts.mounts) {
-        let name = planned.target.to_string_lossy();
         if planned.what == Some(MountSource::Secrets) {
             delivery::check_mount_point(docs, &found.target, &layout, problems);
             continue;
         }
-        match docs.container.volumes.contains_key(&planned.target) {
-            true => {
-                let spot = docs.container.at(&["volumes", &name]);
+        match docs.container.volumes.get_key_value(&planned.target) {
+            Some((written, _)) => {
+                let spot = docs.container.at(&["volumes", &written.to_string_lossy()]);
                 check_mount_point(docs, planned, &found.target, spot.clone().key(), problems);
                 check_host(planned, found, spot, problems);
             }
-            false => check_system(docs, planned, found, problems),
+            None => check_system(docs, planned, found, problems),
         }
     }
     delivery::check_paths(docs, &layout, facts, problems);

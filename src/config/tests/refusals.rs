@@ -5,6 +5,7 @@ use crate::config::container::{read_container, read_secrets_file};
 use crate::config::master::read_master;
 use crate::config::process::read_processes;
 use crate::config::sandbox::read_sandbox;
+use crate::problem::Problem;
 
 /// Each document has exactly one problem, which reads like this.
 fn each(kind: &str, cases: &[(&str, &str)]) {
@@ -183,7 +184,7 @@ fn refuses_what_breaks_a_rule_of_the_master_config() {
             ("syslog-app-name: 'a b'", "1 to 48 printable"),
             (
                 "syslog-app-name: a\nsyslog-name: b",
-                "`syslog-app-name` is given twice",
+                "`syslog-app-name` is given twice (`syslog-name` is the same key",
             ),
         ],
     );
@@ -378,6 +379,33 @@ fn refuses_what_breaks_a_rule_of_a_bridged_network() {
     ] {
         assert_eq!(read_sandbox(&source(&network(good))).1, [], "{good}");
     }
+}
+
+#[test]
+fn tells_each_problem_where_it_is() {
+    let texts = |problems: &[Problem]| problems.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let expect = |problems: &[Problem], expected: &[&str]| {
+        let told = texts(problems);
+        assert_eq!(told.len(), expected.len(), "{told:?}");
+        for (told, expected) in told.iter().zip(expected) {
+            assert!(told.contains(expected), "{told}");
+        }
+    };
+    let (_, master) = read_master(&source("syslog-app-name: 'a b'\nruntime-dri: /x\n"));
+    expect(&master, &[":1:18: ", ":2:1: "]);
+    let (_, item) = read_master(&source("cgroup-controllers: [cpu, ~]"));
+    assert_eq!(item[0].hint, None, "it has no default");
+    let (_, twice) = read_master(&source("log-file: a\nlog-file: b\nlog-file: c\n"));
+    expect(&twice, &[":2:1: a key is given twice"]);
+    let addresses = "ip-addresses: [10.0.0.1, 10.0.0.1, 10.0.0.2, 10.0.0.2]";
+    let process = format!("p:\n  image: a\n  config: /a\n  {addresses}\n");
+    let (_, problems) = read_processes(&source(&process));
+    expect(&problems, &[":4:28: ", ":4:48: "]);
+    let good = "p: { image: a, config: /a }\n";
+    let others = "p: { image: a/../b, config: /a }\np: { image: a, config: a }\n";
+    let (processes, problems) = read_processes(&source(&[good, others].concat()));
+    expect(&problems, &[":2:1: a process is given twice"]);
+    assert!(processes.unwrap().values().all(Option::is_none));
 }
 
 #[test]
