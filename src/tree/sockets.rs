@@ -59,14 +59,14 @@ impl Sockets {
 
     /// The sockets to pass to a plan's container, which is about to be started,
     /// in the plan's order. Those that the container used before and no longer
-    /// names are released.
+    /// names are released before, since they may be in the way of the others.
     pub fn take(&mut self, plan: &Plan) -> Result<Vec<OwnedFd>, SocketError> {
-        let taken = plan.passed_sockets().map(|s| self.take_one(plan, s));
-        let taken = taken.collect::<Result<_, _>>()?;
         self.release_unless(&plan.name, |address| {
-            plan.passed_sockets().any(|s| s.address == address)
+            let mut kept = plan.passed_sockets().filter(|s| !s.reuse_port);
+            kept.any(|s| s.address == address)
         });
-        Ok(taken)
+        let taken = plan.passed_sockets().map(|s| self.take_one(plan, s));
+        taken.collect()
     }
 
     /// A container that is wanted, but not started yet, keeps open what is: so
@@ -288,6 +288,22 @@ mod tests {
         );
         assert!(!connects(old));
         assert!(connects(new));
+    }
+
+    #[test]
+    fn what_it_names_no_longer_is_not_in_its_way() {
+        let port = free_port();
+        let narrow = with_socket("shop/web.0", port, false);
+        let mut wide = narrow.clone();
+        wide.sockets[0].address.set_ip([0, 0, 0, 0].into());
+        let shared = with_socket("shop/web.0", port, true);
+        let mut sockets = Sockets::default();
+        for plan in [&narrow, &wide, &shared, &narrow] {
+            let taken = sockets.take(plan).unwrap();
+            assert!(connects(port));
+            assert_eq!(sockets.kept().count() == 0, plan.sockets[0].reuse_port);
+            drop(taken);
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `lithos_ctl` over a real supervisor. See also `control` and `exec`.
 
 use std::fs::{self, File};
+use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Output};
 
 use serde_json::Value;
@@ -29,6 +30,11 @@ fn refused(ground: &Ground, args: &[&str]) -> String {
     let output = ctl(ground, args);
     assert_eq!(output.status.code(), Some(1), "{args:?}");
     String::from_utf8(output.stderr).unwrap()
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
 }
 
 /// What is said in JSON, a document in each line.
@@ -218,6 +224,59 @@ fn a_hold_is_for_what_is_added_later_and_a_start_that_fails_is_told() {
         "{told}"
     );
     assert!(told.contains("/bin/probe"), "{told}");
+}
+
+#[test]
+fn what_is_held_listens_nowhere() {
+    let Some(ground) = Ground::new() else { return };
+    let port = free_port();
+    ground.sandbox(&format!("allow-tcp-ports: [{port}]"));
+    ground.container(&format!(
+        "arguments: [sleep]\ntcp-ports: {{ {port}: {{ fd: 3, host: 127.0.0.1 }} }}"
+    ));
+    let tree = ground.start();
+    tree.process("shop/web.0");
+    let connects = || TcpStream::connect(("127.0.0.1", port)).is_ok();
+    assert!(connects());
+    done(&ground, &["stop", "shop/web.0"]);
+    assert!(!connects());
+    done(&ground, &["reload"]);
+    assert!(!connects());
+    tree.abandon();
+    let tree = ground.start();
+    tree.listens();
+    assert!(!connects());
+    done(&ground, &["start", "shop/web.0"]);
+    assert!(connects());
+}
+
+#[test]
+fn a_reload_takes_a_port_over_to_another_address() {
+    let Some(ground) = Ground::new() else { return };
+    let port = free_port();
+    ground.sandbox(&format!("allow-tcp-ports: [{port}]"));
+    let on = |socket: &str| {
+        ground.container(&format!(
+            "arguments: [sleep]\ntcp-ports: {{ {port}: {{ fd: 3, {socket} }} }}"
+        ));
+    };
+    on("host: 127.0.0.1");
+    let tree = ground.start();
+    let mut before = tree.process("shop/web.0");
+    for socket in [
+        "host: 0.0.0.0",
+        "host: 0.0.0.0, reuse-port: true",
+        "host: 127.0.0.1",
+    ] {
+        on(socket);
+        done(&ground, &["reload"]);
+        before = tree.wait(&format!("a process with {socket}"), || {
+            let now = tree.process("shop/web.0");
+            (now != before).then_some(now)
+        });
+        assert!(!tree.log().contains("cannot start"), "{}", tree.log());
+        assert!(TcpStream::connect(("127.0.0.1", port)).is_ok(), "{socket}");
+    }
 }
 
 #[test]

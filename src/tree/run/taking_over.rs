@@ -87,7 +87,9 @@ impl Tree {
     fn reserve(&mut self, desired: &Desired) {
         let processes = desired.iter().flat_map(BTreeMap::values);
         for plan in processes.flatten().flatten() {
-            self.sockets.reserve(plan);
+            if !self.holds.covers(&plan.name) {
+                self.sockets.reserve(plan);
+            }
         }
     }
 }
