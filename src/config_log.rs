@@ -33,7 +33,7 @@ pub struct Entry {
 
 /// Appends a line about `sandbox`.
 ///
-/// The line is written at once, so that two writers cannot mix theirs.
+/// The line is written at once, so that two writers cannot mix theirs, and whole or not at all.
 pub fn append(dir: &Path, sandbox: &Name, entry: &Entry) -> io::Result<()> {
     fs::create_dir_all(dir)?;
     let path = file(dir, sandbox, 0);
@@ -52,7 +52,13 @@ pub fn append(dir: &Path, sandbox: &Name, entry: &Entry) -> io::Result<()> {
         // A FIFO without a reader is an error, not a hang.
         .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
         .open(path)?;
-    log.write_all(line.as_bytes())
+    let before = log.metadata()?;
+    let written = log.write_all(line.as_bytes());
+    if written.is_err() && before.is_file() {
+        // The disk is full: the next line begins where this one did.
+        let _ = log.set_len(before.len());
+    }
+    written
 }
 
 /// All entries about `sandbox`, the oldest first. A line that cannot be read

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use lithos::config_log::{self, Entry};
 use rustix::mount::{MountFlags, UnmountFlags, mount, mount_remount, unmount};
 
 use crate::ground::Ground;
@@ -120,6 +121,24 @@ fn a_full_runtime_directory_keeps_what_runs_and_starts_the_rest_when_there_is_sp
     assert!(tree.stop().success());
     ground.expect_nothing_left_but_mounts();
     assert!(!disk.0.join("state").exists());
+}
+
+#[test]
+fn a_line_of_the_config_log_is_written_whole_or_not_at_all() {
+    let Some(ground) = Ground::new() else { return };
+    let disk = Disk::mount(&ground, "disk", "size=16k");
+    let shop = "shop".parse().unwrap();
+    let entry = Entry {
+        time: std::time::SystemTime::UNIX_EPOCH,
+        config: serde_json::json!({ "web": { "image": "x".repeat(5000) } }),
+    };
+    let append = || config_log::append(&disk.0, &shop, &entry);
+    let written = std::iter::repeat_with(append).take_while(Result::is_ok);
+    assert_eq!(written.count(), 3);
+    mount_remount(&disk.0, MountFlags::empty(), c"size=1m").unwrap();
+    append().unwrap();
+    let (entries, broken) = config_log::read(&disk.0, &shop).unwrap();
+    assert_eq!((entries.len(), broken), (4, 0));
 }
 
 #[test]
