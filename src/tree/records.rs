@@ -232,9 +232,16 @@ impl Records {
 
     /// A new record: the intent to start `plan`, which is counted in that of `before`.
     pub fn intent(&self, plan: Rc<Plan>, history: History, before: Option<Record>) -> Record {
-        let mut tally = before.as_ref().map_or_else(Tally::default, |b| b.tally);
-        let last_end = before.and_then(|before| before.last_end);
-        tally.started(last_end.as_ref());
+        let mut record = self.resting(plan, history);
+        if let Some(before) = before {
+            (record.tally, record.last_end) = (before.tally, before.last_end);
+        }
+        record.tally.started(record.last_end.as_ref());
+        record
+    }
+
+    /// A new record of what was not started yet.
+    pub fn resting(&self, plan: Rc<Plan>, history: History) -> Record {
         Record {
             version: VERSION,
             boot_id: self.boot_id.clone(),
@@ -243,8 +250,8 @@ impl Records {
             knot: None,
             caller: None,
             stopping: None,
-            last_end,
-            tally,
+            last_end: None,
+            tally: Tally::default(),
             heard: Heard::default(),
             audit: None,
         }

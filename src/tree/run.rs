@@ -185,6 +185,8 @@ pub fn run(config: &Path, to_stderr: bool, level: Option<LevelFilter>) -> Result
                 tree.clean_up();
                 tree.hang_up();
                 pid_file.remove();
+                // Fails if something outlives the stop, as it should.
+                let _ = fs::remove_dir(&tree.loading.home().runtime_dir);
                 info!("stopped");
                 return Ok(());
             }
@@ -358,7 +360,10 @@ impl Tree {
                 });
             }
             Action::Keep(name, history) => self.update(&name, |record| record.history = history),
-            Action::Hold(plan, history) => self.keep(plan, history),
+            Action::Hold(plan, history) => {
+                self.sockets.release(&plan.name);
+                self.keep(plan, history);
+            }
             Action::Remove(name) => {
                 self.remove_cgroup(&name);
                 self.sockets.release(&name);
@@ -380,7 +385,7 @@ impl Tree {
     fn keep(&mut self, plan: Rc<Plan>, history: History) {
         let name = plan.name.clone();
         self.containers.entry(name.clone()).or_insert_with(|| {
-            let record = self.records.intent(plan, history, None);
+            let record = self.records.resting(plan, history);
             Container { record, knot: None }
         });
         self.update(&name, |record| record.history = history);

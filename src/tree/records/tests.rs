@@ -86,6 +86,18 @@ fn an_intent_counts_on_from_the_record_before() {
 }
 
 #[test]
+fn what_was_never_started_is_not_counted() {
+    let scratch = Scratch::new();
+    let records = records(&scratch);
+    let history = History::default();
+    let held = records.resting(plan("shop/web.0", 1), history);
+    assert_eq!(held.tally, Tally::default());
+    let next = records.intent(plan("shop/web.0", 1), history, Some(held));
+    assert_eq!(next.tally.started, 1);
+    assert!(next.tally.restarts.by_reason().iter().all(|(_, n)| *n == 0));
+}
+
+#[test]
 fn a_report_is_heard_by_whole_lines_from_where_it_was_left() {
     let scratch = Scratch::new();
     let records = records(&scratch);
