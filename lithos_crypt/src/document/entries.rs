@@ -1,5 +1,6 @@
 //! Finding the secrets of a document.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use super::Document;
@@ -117,6 +118,16 @@ impl<'a> Entry<'a> {
     /// `expires`.
     pub fn extra(&self, key: &str) -> Option<&'a str> {
         self.node.get(key)?.scalar()
+    }
+
+    /// Where keys of its map stand that are there before: who reads it may take
+    /// either.
+    pub fn repeated_keys(&self) -> Vec<Place> {
+        let keys = self.node.entries().unwrap_or_default().iter();
+        let mut seen = HashSet::new();
+        let repeated = keys.filter_map(|(key, _)| Some((key.scalar()?, key.place)));
+        let repeated = repeated.filter(|(name, _)| !seen.insert(name.replace('_', "-")));
+        repeated.map(|(_, place)| place).collect()
     }
 
     /// The node that holds the token or the list of them.

@@ -141,20 +141,29 @@ impl<'a> Examiner<'a> {
 
     /// Examines all secrets; the tokens of each, for further examination.
     pub fn examine(&mut self, entries: &[Entry<'_>]) -> Vec<Vec<Token>> {
-        let mut seen = HashMap::new();
-        for entry in entries {
-            let first = *seen
-                .entry((entry.section(), entry.name()))
-                .or_insert(entry.place().line);
-            if first != entry.place().line {
-                let message = format!("it is there twice, first in line {first}");
-                self.find("duplicate", entry, entry.place(), message);
-            }
-        }
+        self.repetitions(entries);
         entries
             .iter()
             .map(|entry| self.examine_one(entry))
             .collect()
+    }
+
+    fn repetitions(&mut self, entries: &[Entry<'_>]) {
+        let mut seen = HashMap::new();
+        for entry in entries {
+            let first = *seen
+                .entry((entry.section(), entry.name()))
+                .or_insert(entry.place());
+            if first != entry.place() {
+                let Place { line, column } = first;
+                let message = format!("it is there twice, first in line {line}, column {column}");
+                self.find("duplicate", entry, entry.place(), message);
+            }
+            for place in entry.repeated_keys() {
+                let message = "a key of its map is there twice".to_owned();
+                self.find("duplicate", entry, place, message);
+            }
+        }
     }
 
     fn examine_one(&mut self, entry: &Entry<'_>) -> Vec<Token> {

@@ -58,6 +58,21 @@ fn of_form_without_any_recipients_file() {
 }
 
 #[test]
+fn what_is_there_twice_in_one_line() {
+    let (desk, token) = (Desk::new(), seal("", b"x"));
+    for text in [
+        format!("secret-environ: {{ A: {token}, A: {} }}\n", seal("", b"y")),
+        format!("secret-files: {{ A: {{ value: {token}, value: hunter2 }} }}\n"),
+        format!("{{ A: {{ value: {token}, expires: 2999-01-31, expires: 2001-01-31 }} }}\n"),
+    ] {
+        finds(&desk, &text, &["duplicate"]);
+        let verify = ["verify", "-i", &key("alpha"), "--json"];
+        let run = desk.run(&verify, b"").expect_code(1);
+        assert_eq!(kinds(&run)[0], "duplicate", "{}", run.text());
+    }
+}
+
+#[test]
 fn of_keys_and_namespaces_as_the_recipients_file_says() {
     let desk = Desk::with_recipients();
     desk.set("s.yaml", "A", "mGv7Qk2xWz9LrTb4");
