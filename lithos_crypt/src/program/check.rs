@@ -72,7 +72,8 @@ struct Common {
     )]
     namespaces: Vec<Namespace>,
 
-    /// Check what is about to be committed instead of the files
+    /// Check what is about to be committed in the whole repository, instead of
+    /// the files
     #[arg(long, conflicts_with = "paths")]
     staged: bool,
 

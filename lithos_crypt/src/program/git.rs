@@ -136,35 +136,30 @@ pub fn tree(directory: &Path, revision: &str) -> Result<Vec<Surveyed>, Failure> 
     Ok(files)
 }
 
-/// The YAML files that are about to be committed, as they will be; all of them
-/// if it changes who their recipients are.
+/// The YAML files that are about to be committed in the whole repository, as
+/// they will be; all of them if it changes who their recipients are.
 pub fn staged() -> Result<Vec<Surveyed>, Failure> {
-    let here = Path::new(".");
-    let arguments = [
-        "diff",
-        "--cached",
-        "--name-only",
-        "--relative",
-        "--diff-filter=ACMRT",
-        "-z",
-    ];
-    let mut listed = run(here, &arguments)?;
+    let Index { root, mut objects } = Index::open()?;
+    let here = std::env::current_dir().map_err(|error| failed(&error.to_string()))?;
+    // A file that was renamed is gone from where it was.
+    let arguments = ["diff", "--cached", "--name-only", "--no-renames", "-z"];
+    let mut listed = run(&root, &arguments)?;
     if names(&listed).any(|path| path.file_name().is_some_and(|name| name == FILE_NAME)) {
-        listed = run(here, &["ls-files", "-z", "--cached"])?;
+        listed = run(&root, &["ls-files", "-z", "--cached"])?;
     }
-    let mut objects = Objects::open(here)?;
-    let secrets_files = named_as_secrets(&mut objects)?;
+    let secrets_files = named_as_secrets(&root, &mut objects)?;
     let mut files = Vec::new();
-    for path in names(&listed) {
+    for name in names(&listed) {
+        let path = paths::relative(&here, &root.join(&name));
         if rewrite::settle(&path)? {
             return Err(Failure::Refused {
                 what: "accept what is staged".to_owned(),
                 reason: "it was half of a change; see `git status`, and add it again".to_owned(),
             });
         }
-        let is_named = secrets_files.contains(&path);
-        if (is_named || survey::is_yaml(&path))
-            && let Some(bytes) = objects.read("", &Path::new(".").join(&path))?
+        let is_named = secrets_files.contains(&name);
+        if (is_named || survey::is_yaml(&name))
+            && let Some(bytes) = objects.read("", &name)?
             && (is_named || survey::may_hold_secrets(&bytes))
         {
             let Surveyed { path, document } = survey::parse(path, bytes)?;
@@ -186,16 +181,16 @@ fn names(listed: &[u8]) -> impl Iterator<Item = PathBuf> {
     names.map(|name| PathBuf::from(OsStr::from_bytes(name)))
 }
 
-/// What configs of the index name as `secret-environ-file`.
-fn named_as_secrets(objects: &mut Objects) -> Result<HashSet<PathBuf>, Failure> {
+/// What configs of the index name as `secret-environ-file`, from the root.
+fn named_as_secrets(root: &Path, objects: &mut Objects) -> Result<HashSet<PathBuf>, Failure> {
     let pattern = "secret[-_]environ[-_]file";
     let arguments = [
         "grep", "--cached", "-l", "-z", "-e", pattern, "--", "*.yaml", "*.yml",
     ];
     let mut found = HashSet::new();
     // Its status is 1 if it finds nothing; what fails otherwise has failed before.
-    for config in names(&output(Path::new("."), &arguments)?.stdout) {
-        let content = objects.read("", &Path::new(".").join(&config))?;
+    for config in names(&output(root, &arguments)?.stdout) {
+        let content = objects.read("", &config)?;
         let document = content.and_then(|bytes| Document::parse(bytes).ok());
         let named = document.as_ref().and_then(|document| {
             let way = document.text_under("secret-environ-file")?;

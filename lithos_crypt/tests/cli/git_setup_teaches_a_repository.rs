@@ -2,7 +2,7 @@ use std::process::Command;
 
 use crate::desk::{Desk, tokens};
 use crate::repository::{commit, introduce, repository};
-use crate::support::key;
+use crate::support::{feed, key};
 
 /// A repository with secrets of three keys' files, and the setup done.
 fn set_up() -> Option<Desk> {
@@ -116,6 +116,54 @@ fn a_commit_fits_the_recipients_that_are_committed() {
     assert!(check(1).contains("it is not sealed to gamma"));
     desk.call("git", &["add", "-A"]);
     assert!(check(0).contains("no problems"));
+}
+
+#[test]
+fn everything_is_checked_if_the_recipients_file_goes_away() {
+    let Some(desk) = set_up() else { return };
+    let check = || {
+        let run = desk.run(&["check", "--staged"], b"").expect_code(0);
+        run.text().to_owned()
+    };
+    desk.call("git", &["rm", "-q", "-f", "lithos-keys.yaml"]);
+    assert_eq!(check(), "2 secrets, 1 file: no problems\n");
+    desk.call("git", &["reset", "-q", "--hard"]);
+    desk.call("git", &["mv", "lithos-keys.yaml", "other.yaml"]);
+    assert_eq!(check(), "2 secrets, 1 file: no problems\n");
+    desk.call("git", &["reset", "-q", "--hard"]);
+    desk.call("git", &["rm", "-q", "web.yaml"]);
+    assert_eq!(check(), "0 secrets, 0 files: no problems\n");
+}
+
+#[test]
+fn the_whole_repository_is_checked_from_anywhere_in_it() {
+    let Some(desk) = set_up() else { return };
+    for name in ["p.yaml", "shop/q.yaml", "other/r.yaml"] {
+        desk.write(name, "secret-environ: { P: hunter2 }\n");
+    }
+    desk.write("other/web.yaml", "secret-environ-file: vars.yaml\n");
+    desk.write("other/vars.yaml", "A: hunter2\n");
+    desk.call("git", &["add", "-A"]);
+    let mut command = desk.command();
+    command
+        .current_dir(desk.path("shop"))
+        .args(["check", "--staged"]);
+    let run = feed(&mut command, b"").expect_code(1);
+    let places = run.text().lines().filter_map(|line| line.split(':').next());
+    let places: Vec<_> = places.collect();
+    let summary = "4 secrets, 5 files";
+    assert_eq!(
+        places,
+        [
+            "../other/r.yaml",
+            "../other/vars.yaml",
+            "../p.yaml",
+            "q.yaml",
+            summary
+        ],
+        "{}",
+        run.text()
+    );
 }
 
 #[test]
