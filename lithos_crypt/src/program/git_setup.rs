@@ -12,7 +12,8 @@ use super::{git, rewrite, table};
 /// Teach this repository's git to show, merge and check secrets
 ///
 /// `git diff` shows labels in the place of tokens, merges go by the secrets'
-/// names, and a commit with anything that `check` does not accept is refused.
+/// names, and a commit or merge with anything that `check` does not accept is
+/// refused.
 /// All of it is this clone's own: nothing is committed, nothing is cached.
 #[derive(Args)]
 #[command(after_help = EXAMPLE)]
@@ -22,18 +23,25 @@ const EXAMPLE: &str = "\
 Example:
   cd shop && lithos_crypt git-setup";
 
+/// Git runs the first before people's commits, the second before those that it
+/// makes of merges.
+const HOOKS: [&str; 2] = ["pre-commit", "pre-merge-commit"];
+
 /// Begins the lines that are ours.
 const MARK: &str = "# lithos_crypt git-setup";
 
-/// Sets configuration, attributes and hook; what is there stays.
+/// Sets configuration, attributes and hooks; what is there stays.
 pub fn run(_: Options) -> Result<(), Failure> {
     let here = Path::new(".");
     let program = program()?;
-    let path_of = |name| git::line(here, &["rev-parse", "--git-path", name]).map(PathBuf::from);
-    let (attributes, hook) = (path_of("info/attributes")?, path_of("hooks/pre-commit")?);
-    // The one that can be refused comes first.
-    install_hook(
-        &hook,
+    let path_of =
+        |name: &str| git::line(here, &["rev-parse", "--git-path", name]).map(PathBuf::from);
+    let attributes = path_of("info/attributes")?;
+    let hooks = HOOKS.map(|name| path_of(&format!("hooks/{name}")));
+    let hooks = hooks.into_iter().collect::<Result<Vec<_>, _>>()?;
+    // What can be refused comes first.
+    install_hooks(
+        &hooks,
         &format!("#!/bin/sh\n{MARK}\nexec {program} check --staged\n"),
     )?;
     for (name, value) in [
@@ -50,9 +58,11 @@ pub fn run(_: Options) -> Result<(), Failure> {
     let lines =
         ["*.yaml", "*.yml"].map(|glob| format!("{glob} diff=lithos_crypt merge=lithos_crypt\n"));
     add_lines(&attributes, &format!("{MARK}\n{}", lines.concat()))?;
+    let hooks = HOOKS.iter().zip(&hooks);
+    let hooks = hooks.map(|(name, hook)| format!("{name}: {}\n", hook.display()));
     table::out(&format!(
-        "diff: labels in the place of tokens\nmerge: by the secrets' names\npre-commit: {}\n",
-        hook.display()
+        "diff: labels in the place of tokens\nmerge: by the secrets' names\n{}",
+        hooks.collect::<String>()
     ))
 }
 
@@ -79,17 +89,22 @@ fn program() -> Result<String, Failure> {
     Ok(format!("'{}'", text.replace('\'', r"'\''")))
 }
 
-/// A hook that is somebody else's is not touched.
-fn install_hook(path: &Path, script: &str) -> Result<(), Failure> {
-    let there = content(path)?;
-    if !there.is_empty() && !there.contains(MARK) {
-        return Err(Failure::Refused {
-            what: format!("install the hook `{}`", path.display()),
-            reason: "there is one already; add `lithos_crypt check --staged` to it".to_owned(),
-        });
+/// All of them or none; one that is somebody else's is not touched.
+fn install_hooks(paths: &[PathBuf], script: &str) -> Result<(), Failure> {
+    for path in paths {
+        let there = content(path)?;
+        if !there.is_empty() && !there.contains(MARK) {
+            return Err(Failure::Refused {
+                what: format!("install the hook `{}`", path.display()),
+                reason: "there is one already; add `lithos_crypt check --staged` to it".to_owned(),
+            });
+        }
     }
-    make_directory(path)?;
-    rewrite::replace(path, Some(0o755), script.as_bytes())
+    for path in paths {
+        make_directory(path)?;
+        rewrite::replace(path, Some(0o755), script.as_bytes())?;
+    }
+    Ok(())
 }
 
 /// Adds lines to a file, once.

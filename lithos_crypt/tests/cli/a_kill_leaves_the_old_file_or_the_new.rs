@@ -103,11 +103,13 @@ fn of_git_too() {
         let text = desk.read(".git/info/attributes");
         let is_new = text.starts_with(theirs) && text.contains("*.yml diff=lithos_crypt");
         assert!(text == theirs || is_new, "{when}: {text}");
-        let hook = std::fs::read_to_string(desk.path(".git/hooks/pre-commit"));
-        assert!(
-            hook.is_err() || hook.unwrap().ends_with("check --staged\n"),
-            "{when}"
-        );
+        for hook in ["pre-commit", "pre-merge-commit"] {
+            let hook = std::fs::read_to_string(desk.path(&format!(".git/hooks/{hook}")));
+            assert!(
+                hook.is_err() || hook.unwrap().ends_with("check --staged\n"),
+                "{when}"
+            );
+        }
         desk.run(&["git-setup"], b"").expect_code(0);
         let text = desk.read(".git/info/attributes");
         assert_eq!(text.matches("*.yml").count(), 1, "{when}");

@@ -218,12 +218,36 @@ fn a_file_that_both_made_merges_and_stays_in_lines() {
 }
 
 #[test]
+fn a_merge_that_check_does_not_accept_is_not_committed() {
+    let Some(desk) = set_up() else { return };
+    let bob = clone(&desk);
+    desk.run(&["grant", "-i", &key("alpha"), "gamma", "web.yaml"], b"")
+        .expect_code(0);
+    commit(&desk, "Ada lets gamma read");
+    let before = desk.call("git", &["rev-parse", "HEAD"]);
+    bob.set("web.yaml", "C", "Qk2xWz9LrTb4mGv8");
+    commit(&bob, "Bob adds C");
+    let (content, said) = pull(&desk, &bob);
+    assert!(
+        !content && said.contains("C: it is not sealed to gamma"),
+        "{said}"
+    );
+    assert_eq!(desk.call("git", &["rev-parse", "HEAD"]), before);
+    desk.run(&["rekey", "-i", &key("alpha"), "--keep-old"], b"")
+        .expect_code(0);
+    desk.call("git", &["commit", "-q", "-a", "--no-edit"]);
+    desk.get("gamma", "web.yaml", "C").expect_code(0);
+}
+
+#[test]
 fn sealing_one_secret_to_different_keys_is_no_conflict() {
     let Some(desk) = set_up() else { return };
     let bob = clone(&desk);
-    let gamma = ["rekey", "-i", &key("alpha"), "-k", "gamma", "--keep-old"];
-    desk.run(&gamma, b"").expect_code(0);
-    commit_anyway(&desk, "Ada seals to gamma too");
+    let list = desk.read("lithos-keys.yaml") + "required-recipients: [gamma]\n";
+    desk.write("lithos-keys.yaml", &list);
+    desk.run(&["rekey", "-i", &key("alpha"), "--keep-old"], b"")
+        .expect_code(0);
+    commit(&desk, "Ada seals to gamma too");
     let list = bob
         .read("lithos-keys.yaml")
         .replace("prod: [alpha, beta]", "prod: [alpha]");
@@ -268,24 +292,36 @@ fn one_secret_changed_by_both_is_a_conflict_around_it_alone() {
 fn once_more_changes_nothing_and_a_foreign_hook_is_kept() {
     let Some(desk) = set_up() else { return };
     let all = || {
-        let hook = desk.read(".git/hooks/pre-commit");
-        (
-            desk.read(".git/config"),
-            desk.read(".git/info/attributes"),
-            hook,
-        )
+        let files = [
+            "config",
+            "info/attributes",
+            "hooks/pre-commit",
+            "hooks/pre-merge-commit",
+        ];
+        files.map(|name| desk.read(&format!(".git/{name}")))
     };
     let before = all();
     desk.run(&["git-setup"], b"").expect_code(0);
     assert_eq!(all(), before);
-    desk.write(".git/hooks/pre-commit", "#!/bin/sh\n# mine\n");
-    let run = desk.run(&["git-setup"], b"").expect_code(1);
-    assert!(
-        run.stderr.contains("there is one already"),
-        "{}",
-        run.stderr
-    );
-    assert_eq!(desk.read(".git/hooks/pre-commit"), "#!/bin/sh\n# mine\n");
+    let foreign = "#!/bin/sh\n# mine\n";
+    for (theirs, ours) in [
+        ("pre-merge-commit", "pre-commit"),
+        ("pre-commit", "pre-merge-commit"),
+    ] {
+        let hook = |name| format!(".git/hooks/{name}");
+        desk.write(&hook(theirs), foreign);
+        std::fs::remove_file(desk.path(&hook(ours))).unwrap();
+        let run = desk.run(&["git-setup"], b"").expect_code(1);
+        assert!(
+            run.stderr.contains("there is one already"),
+            "{}",
+            run.stderr
+        );
+        assert_eq!(desk.read(&hook(theirs)), foreign);
+        assert!(!desk.path(&hook(ours)).exists());
+        std::fs::remove_file(desk.path(&hook(theirs))).unwrap();
+        desk.run(&["git-setup"], b"").expect_code(0);
+    }
     std::fs::write(desk.path(".git/hooks/pre-commit"), b"#!/bin/sh\n# \xff\n").unwrap();
     let run = desk.run(&["git-setup"], b"").expect_code(1);
     assert!(run.stderr.contains("cannot read file"), "{}", run.stderr);
@@ -295,10 +331,4 @@ fn once_more_changes_nothing_and_a_foreign_hook_is_kept() {
         "{}",
         run.stderr
     );
-}
-
-/// Commits past the check, for a state that it rightly does not like.
-fn commit_anyway(desk: &Desk, message: &str) {
-    desk.call("git", &["add", "-A"]);
-    desk.call("git", &["commit", "-q", "--no-verify", "-m", message]);
 }
