@@ -81,7 +81,7 @@ impl EditError {
 }
 
 /// The entries of a document by section and name.
-type Index<'a> = HashMap<Target, Vec<Entry<'a>>>;
+pub(super) type Index<'a> = HashMap<Target, Vec<Entry<'a>>>;
 
 impl Document {
     /// The document with these changes, every other byte as it was.
@@ -148,7 +148,7 @@ impl Document {
         Ok(())
     }
 
-    fn index(&self) -> Index<'_> {
+    pub(super) fn index(&self) -> Index<'_> {
         let mut index = Index::new();
         for entry in self.entries() {
             let target = (entry.section().clone(), entry.name().to_owned());

@@ -6,6 +6,7 @@
 //! token, a list of tokens, or a map with a `value`. What stands there may be a
 //! plaintext in the wrong place, so no error shows any of it.
 
+mod copy;
 mod edit;
 mod entries;
 mod extra;

@@ -81,6 +81,13 @@ impl Document {
     }
 }
 
+/// Everything in this node.
+pub(super) fn of(node: &Node) -> Vec<Step<'_>> {
+    let mut steps = Vec::new();
+    walk(node, &Nodes::new(), &mut steps);
+    steps
+}
+
 /// Whether an entry of a map is hidden with its key. A section whose node is
 /// hidden goes with its key; a secret whose value is hidden keeps its name.
 fn is_hidden((key, value): &(Node, Node), hidden: &Nodes) -> bool {

@@ -1,7 +1,8 @@
 //! `merge`: git's merge driver for files with secrets. Secrets are merged by
-//! name and token, the rest as text by git itself.
+//! name and token, the rest as text by git itself. It must never lose what is
+//! said of a secret beside its tokens: rather than that it leaves a conflict.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,7 +13,7 @@ use super::failure::Failure;
 use super::versions::{self, Texts};
 use super::{editor, rewrite};
 use crate::Token;
-use crate::document::{Change, Document, Section};
+use crate::document::{Change, Document, Entry, Section};
 
 /// Merge two versions of a file; git calls this, see `git-setup`
 #[derive(Args)]
@@ -32,9 +33,6 @@ const EXAMPLE: &str = "\
 Example:
   git config merge.lithos_crypt.driver 'lithos_crypt merge %O %A %B %P'";
 
-/// The secrets of one version.
-type Secrets = BTreeMap<(Section, String), Texts>;
-
 /// Merges into our version; a conflict is left there in git's own form.
 pub fn run(options: Options) -> Result<(), Failure> {
     let read = |path: &Path| {
@@ -49,16 +47,7 @@ pub fn run(options: Options) -> Result<(), Failure> {
         read(&options.ours)?,
         read(&options.theirs)?,
     ];
-    let merged = merge(&base, &ours, &theirs)?;
-    let (text, conflicts) = match merged {
-        Some(merged) => merged,
-        // Not ours to understand: as git would without us.
-        None => {
-            let (text, clean) = by_text([&ours, &base, &theirs])?;
-            let lines = (!clean).then(|| "the same lines".to_owned());
-            (text, lines.into_iter().collect())
-        }
-    };
+    let (text, conflicts) = merge(&base, &ours, &theirs)?;
     let cause = |cause| Failure::WriteFile {
         path: options.ours.clone(),
         cause,
@@ -76,58 +65,248 @@ pub fn run(options: Options) -> Result<(), Failure> {
     })
 }
 
-/// A text and the names of secrets in conflict.
+/// A text and the names of what is in conflict.
 type Merged = (Vec<u8>, Vec<String>);
 
-/// The merged text; `None` if a version is no document with secrets, or
-/// cannot be changed without loss.
-fn merge(base: &[u8], ours: &[u8], theirs: &[u8]) -> Result<Option<Merged>, Failure> {
-    let parse = |bytes: &[u8]| Document::parse(bytes.to_vec()).ok();
-    let (Some(base), Some(ours), Some(theirs)) = (parse(base), parse(ours), parse(theirs)) else {
-        return Ok(None);
+/// As git would merge the texts, if that is right for the secrets too; else the
+/// secrets by their names and the rest as text.
+fn merge(base: &[u8], ours: &[u8], theirs: &[u8]) -> Result<Merged, Failure> {
+    let (text, clean) = by_text([ours, base, theirs])?;
+    let lines = || vec!["the same lines".to_owned()];
+    let conflicts = if clean { Vec::new() } else { lines() };
+    let Some(versions) = Versions::parse(base, ours, theirs) else {
+        return Ok((text, conflicts)); // not ours to understand
     };
-    let [old, left, right] = [&base, &ours, &theirs].map(secrets);
-    let (Some(old), Some(left), Some(right)) = (old, left, right) else {
-        return Ok(None);
-    };
-    let decisions = decide(&old, &left, &right);
-    // With our secrets in all three, what differs is not about secrets.
-    let alike =
-        [(&base, &old), (&theirs, &right)].map(|(document, has)| with(document, has, &left));
-    let [Some(base_alike), Some(theirs_alike)] = alike else {
-        return Ok(None);
-    };
-    let texts = [ours.text(), base_alike.text(), theirs_alike.text()].map(str::as_bytes);
-    let (text, true) = by_text(texts)? else {
-        return Ok(None);
-    };
-    let Ok(rest) = Document::parse(text) else {
-        return Ok(None);
-    };
-    let side = |choose: fn(&Decision) -> &Texts| {
-        let wanted: Secrets = decisions
-            .iter()
-            .map(|(key, decision)| (key.clone(), choose(decision).clone()))
-            .filter(|(_, texts)| !texts.is_empty())
-            .collect();
-        with(&rest, &left, &wanted)
-    };
-    let sides = [
-        side(|decision| &decision.ours),
-        side(|decision| &decision.base),
-        side(|decision| &decision.theirs),
-    ];
-    let [Some(ours), Some(base), Some(theirs)] = sides else {
-        return Ok(None);
-    };
-    let conflicts = decisions
-        .iter()
-        .filter(|(_, decision)| decision.is_conflict())
-        .map(|((_, name), _)| name.clone())
-        .collect();
-    let texts = [ours.text(), base.text(), theirs.text()].map(str::as_bytes);
-    let (text, _) = by_text(texts)?;
-    Ok(Some((text, conflicts)))
+    if clean && versions.are_kept_in(&text) {
+        return Ok((text, conflicts));
+    }
+    if let Some(merged) = versions.by_name()? {
+        return Ok(merged);
+    }
+    if !clean {
+        return Ok((text, conflicts));
+    }
+    // Without an ancestor, all that differs is a conflict.
+    let (text, _) = by_text([ours, b"", theirs])?;
+    Ok((text, lines()))
+}
+
+/// Where a secret stands, and its name.
+type Key = (Section, String);
+
+/// What stands under a name, and what is said of it there.
+#[derive(Clone, Default, PartialEq)]
+struct Secret {
+    texts: Texts,
+    remarks: BTreeSet<String>,
+}
+
+/// One version of the file.
+struct Version {
+    document: Document,
+    secrets: BTreeMap<Key, Secret>,
+}
+
+impl Version {
+    /// `None` if it is no document with secrets, or a name or a key is there
+    /// twice or holds nothing.
+    fn parse(bytes: &[u8]) -> Option<Version> {
+        Version::of(Document::parse(bytes.to_vec()).ok()?)
+    }
+
+    fn of(document: Document) -> Option<Version> {
+        let mut secrets = BTreeMap::new();
+        for entry in document.entries() {
+            let secret = Secret {
+                texts: versions::texts(&entry),
+                remarks: document.remarks(&entry),
+            };
+            let is_sound = !secret.texts.is_empty()
+                && !secret.texts.contains(&String::new())
+                && entry.repeated_keys().is_empty();
+            if !is_sound || secrets.insert(key_of(&entry), secret).is_some() {
+                return None;
+            }
+        }
+        Some(Version { document, secrets })
+    }
+
+    /// With these tokens in the place of those that it has; a secret that it
+    /// lacks is copied from `source`.
+    fn with(&self, wanted: &BTreeMap<Key, Texts>, source: &Version) -> Option<Version> {
+        let mut copies = source.document.entries();
+        copies.retain(|entry| {
+            let key = key_of(entry);
+            wanted.contains_key(&key) && !self.secrets.contains_key(&key)
+        });
+        let change = |key: &Key, tokens: &[String]| Change {
+            section: key.0.clone(),
+            name: key.1.clone(),
+            tokens: tokens.to_vec(),
+        };
+        let texts_now = |key: &Key| {
+            let secret = self.secrets.get(key).or_else(|| source.secrets.get(key));
+            secret.map(|secret| &secret.texts)
+        };
+        let others = wanted.iter();
+        let others = others.filter(|(key, texts)| texts_now(key) != Some(texts));
+        let set: Vec<_> = others.map(|(key, texts)| change(key, texts)).collect();
+        let removed = self.secrets.keys();
+        let removed = removed.filter(|key| !wanted.contains_key(key));
+        let removed: Vec<_> = removed.map(|key| change(key, &[])).collect();
+        // In this order no map is empty in between.
+        let document = self.document.with_copies(&source.document, &copies).ok()?;
+        let document = document.edited(&set).ok()?;
+        Version::of(document.edited(&removed).ok()?)
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.document.text().as_bytes()
+    }
+}
+
+fn key_of(entry: &Entry<'_>) -> Key {
+    (entry.section().clone(), entry.name().to_owned())
+}
+
+/// The three versions of a merge.
+struct Versions {
+    base: Version,
+    ours: Version,
+    theirs: Version,
+}
+
+impl Versions {
+    fn parse(base: &[u8], ours: &[u8], theirs: &[u8]) -> Option<Versions> {
+        Some(Versions {
+            base: Version::parse(base)?,
+            ours: Version::parse(ours)?,
+            theirs: Version::parse(theirs)?,
+        })
+    }
+
+    fn keys(&self) -> BTreeSet<&Key> {
+        let all = [&self.base, &self.ours, &self.theirs];
+        let keys = all.iter().flat_map(|version| version.secrets.keys());
+        keys.collect()
+    }
+
+    /// Base, ours and theirs, as far as they have it.
+    fn of(&self, key: &Key) -> [Option<&Secret>; 3] {
+        [&self.base, &self.ours, &self.theirs].map(|version| version.secrets.get(key))
+    }
+
+    fn decide(&self) -> BTreeMap<Key, Decision> {
+        let decision = |key: &Key| {
+            let texts = |secret: Option<&Secret>| secret.cloned().unwrap_or_default().texts;
+            let [base, ours, theirs] = self.of(key).map(texts);
+            (key.clone(), Decision::of(base, ours, theirs))
+        };
+        self.keys().into_iter().map(decision).collect()
+    }
+
+    /// Whether one side removed a secret of which the other says something else.
+    fn removes_a_remark(&self) -> bool {
+        let is_removed = |key: &&Key| match self.of(key) {
+            [Some(base), Some(left), None] | [Some(base), None, Some(left)] => {
+                left.remarks != base.remarks
+            }
+            _ => false,
+        };
+        self.keys().iter().any(is_removed)
+    }
+
+    /// What must be said of a secret: both sides' additions without both sides'
+    /// removals.
+    fn remarks(&self, key: &Key) -> BTreeSet<String> {
+        let of_each = self.of(key).map(|secret| Some(&secret?.remarks));
+        match of_each {
+            [_, Some(one), None] | [_, None, Some(one)] => one.clone(),
+            [base, Some(ours), Some(theirs)] => {
+                let is_old = |remark: &&String| base.is_some_and(|base| base.contains(*remark));
+                let all = ours.union(theirs);
+                let kept = all.filter(|remark| {
+                    !is_old(remark) || (ours.contains(*remark) && theirs.contains(*remark))
+                });
+                kept.cloned().collect()
+            }
+            [_, None, None] => BTreeSet::new(),
+        }
+    }
+
+    fn says_all(&self, version: &Version) -> bool {
+        let mut secrets = version.secrets.iter();
+        secrets.all(|(key, secret)| secret.remarks == self.remarks(key))
+    }
+
+    /// Whether a text has every secret as it must be after the merge.
+    fn are_kept_in(&self, text: &[u8]) -> bool {
+        let Some(merged) = Version::parse(text) else {
+            return false;
+        };
+        let found = merged.secrets.iter();
+        let found: BTreeMap<_, _> = found.map(|(key, secret)| (key, &secret.texts)).collect();
+        let decisions = self.decide();
+        let wanted = decisions.iter();
+        let wanted = wanted.map(|(key, decision)| (key, &decision.ours));
+        let wanted = wanted.filter(|(_, texts)| !texts.is_empty()).collect();
+        found == wanted
+            && !decisions.values().any(Decision::is_conflict)
+            && !self.removes_a_remark()
+            && self.says_all(&merged)
+    }
+
+    /// Merged by the secrets' names; `None` if that would lose something.
+    fn by_name(&self) -> Result<Option<Merged>, Failure> {
+        if self.removes_a_remark() {
+            return Ok(None);
+        }
+        // With our secrets in all three, what differs is not about tokens.
+        let Some(rest) = self.rest()? else {
+            return Ok(None);
+        };
+        let decisions = self.decide();
+        let side = |choose: fn(&Decision) -> &Texts| {
+            let wanted = decisions.iter();
+            let wanted = wanted.map(|(key, decision)| (key.clone(), choose(decision).clone()));
+            let wanted = wanted.filter(|(_, texts)| !texts.is_empty()).collect();
+            rest.with(&wanted, &self.theirs)
+        };
+        let sides = [
+            side(|decision| &decision.ours),
+            side(|decision| &decision.base),
+            side(|decision| &decision.theirs),
+        ];
+        let [Some(ours), Some(base), Some(theirs)] = sides else {
+            return Ok(None);
+        };
+        let (text, clean) = by_text([ours.bytes(), base.bytes(), theirs.bytes()])?;
+        let conflicts = decisions.iter();
+        let conflicts = conflicts.filter(|(_, decision)| decision.is_conflict());
+        let conflicts: Vec<_> = conflicts.map(|((_, name), _)| name.clone()).collect();
+        let is_kept =
+            clean == conflicts.is_empty() && self.says_all(&ours) && self.says_all(&theirs);
+        Ok(is_kept.then_some((text, conflicts)))
+    }
+
+    /// What the merge makes of everything but tokens, with our secrets in it.
+    fn rest(&self) -> Result<Option<Version>, Failure> {
+        let is_new = |entry: &Entry<'_>| matches!(self.of(&key_of(entry)), [None, None, _]);
+        let theirs = &self.theirs.document;
+        let mut added = theirs.entries().into_iter().filter(is_new);
+        if added.any(|entry| theirs.has_comment_above(&entry)) {
+            return Ok(None); // it would stay behind
+        }
+        let ours = self.ours.secrets.iter();
+        let ours = ours.map(|(key, secret)| (key.clone(), secret.texts.clone()));
+        let ours = ours.collect();
+        let alike = [&self.base, &self.theirs].map(|version| version.with(&ours, &self.ours));
+        let [Some(base), Some(theirs)] = alike else {
+            return Ok(None);
+        };
+        let (text, clean) = by_text([self.ours.bytes(), base.bytes(), theirs.bytes()])?;
+        Ok(Version::parse(&text).filter(|_| clean))
+    }
 }
 
 /// What the three sides have after the merge; the same, but for a conflict.
@@ -138,6 +317,19 @@ struct Decision {
 }
 
 impl Decision {
+    fn of(base: Texts, ours: Texts, theirs: Texts) -> Decision {
+        if ours == theirs || base == theirs {
+            Decision::all(&ours)
+        } else if base == ours {
+            Decision::all(&theirs)
+        } else {
+            match union(&base, &ours, &theirs) {
+                Some(both) => Decision::all(&both),
+                None => Decision { base, ours, theirs },
+            }
+        }
+    }
+
     fn all(texts: &[String]) -> Decision {
         let texts = texts.to_vec();
         Decision {
@@ -150,30 +342,6 @@ impl Decision {
     fn is_conflict(&self) -> bool {
         self.ours != self.theirs
     }
-}
-
-fn decide(
-    base: &Secrets,
-    ours: &Secrets,
-    theirs: &Secrets,
-) -> BTreeMap<(Section, String), Decision> {
-    let keys = base.keys().chain(ours.keys()).chain(theirs.keys());
-    let decision = |key: &(Section, String)| {
-        let of = |secrets: &Secrets| secrets.get(key).cloned().unwrap_or_default();
-        let (base, ours, theirs) = (of(base), of(ours), of(theirs));
-        let decision = if ours == theirs || base == theirs {
-            Decision::all(&ours)
-        } else if base == ours {
-            Decision::all(&theirs)
-        } else {
-            match union(&base, &ours, &theirs) {
-                Some(both) => Decision::all(&both),
-                None => Decision { base, ours, theirs },
-            }
-        };
-        (key.clone(), decision)
-    };
-    keys.map(decision).collect()
 }
 
 /// Both sides' additions without both sides' removals, if that leaves the same
@@ -195,40 +363,6 @@ fn union(base: &Texts, ours: &Texts, theirs: &Texts) -> Option<Texts> {
         }
     }
     (!all.is_empty()).then_some(all)
-}
-
-/// The secrets of a version; `None` if a name is there twice or holds nothing.
-fn secrets(document: &Document) -> Option<Secrets> {
-    let mut found = Secrets::new();
-    for entry in document.entries() {
-        let key = (entry.section().clone(), entry.name().to_owned());
-        let texts = versions::texts(&entry);
-        if texts.is_empty() || texts.contains(&String::new()) || found.insert(key, texts).is_some()
-        {
-            return None;
-        }
-    }
-    Some(found)
-}
-
-/// The document with these secrets in the place of those that it has.
-fn with(document: &Document, has: &Secrets, wanted: &Secrets) -> Option<Document> {
-    let change = |key: &(Section, String), tokens: &[String]| Change {
-        section: key.0.clone(),
-        name: key.1.clone(),
-        tokens: tokens.to_vec(),
-    };
-    let removed = has
-        .keys()
-        .filter(|key| !wanted.contains_key(key))
-        .map(|key| change(key, &[]));
-    let others = wanted
-        .iter()
-        .filter(|(key, texts)| has.get(key) != Some(texts));
-    let set = others.map(|(key, texts)| change(key, texts));
-    // In this order no map is empty in between.
-    let set = document.edited(&set.collect::<Vec<_>>()).ok()?;
-    set.edited(&removed.collect::<Vec<_>>()).ok()
 }
 
 /// `git merge-file`: the text, and whether there was no conflict.

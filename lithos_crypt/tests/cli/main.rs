@@ -47,6 +47,7 @@ mod libsodium_agrees;
 mod ls_and_inspect_show_no_value;
 mod memory_is_kept_private;
 mod merge_leaves_to_git_what_is_not_ours;
+mod merge_loses_nothing_of_a_secret;
 mod no_value_is_written_or_passed_on;
 mod recipients_file_says_whom_to_seal_to;
 mod rekey_changes_all_files_or_none;

@@ -1,13 +1,4 @@
-use crate::desk::Desk;
-use crate::repository::repository;
-
-fn merge(desk: &Desk, versions: [&str; 3]) -> (i32, String) {
-    for (name, text) in ["o", "a", "b"].iter().zip(versions) {
-        desk.write(name, text);
-    }
-    let run = desk.run(&["merge", "o", "a", "b", "x.yaml"], b"");
-    (run.code, desk.read("a"))
-}
+use crate::repository::{merge, repository};
 
 #[test]
 fn texts_that_are_no_yaml_or_cannot_be_kept() {

@@ -31,3 +31,13 @@ pub fn commit(desk: &Desk, message: &str) {
     desk.call("git", &["add", "-A"]);
     desk.call("git", &["commit", "-q", "-m", message]);
 }
+
+/// Merges ours and theirs, of which the base comes first; the exit code and
+/// what it makes of ours.
+pub fn merge(desk: &Desk, versions: [&str; 3]) -> (i32, String) {
+    for (name, text) in ["o", "a", "b"].iter().zip(versions) {
+        desk.write(name, text);
+    }
+    let run = desk.run(&["merge", "o", "a", "b", "x.yaml"], b"");
+    (run.code, desk.read("a"))
+}
