@@ -12,8 +12,8 @@ use clap::Args;
 use super::failure::Failure;
 use super::versions::{self, Texts};
 use super::{editor, rewrite};
-use crate::Token;
 use crate::document::{Change, Document, Entry, Section};
+use crate::{Label, ShortHash, Token};
 
 /// Merge two versions of a file; git calls this, see `git-setup`
 #[derive(Args)]
@@ -345,8 +345,9 @@ impl Decision {
 }
 
 /// Both sides' additions without both sides' removals, if that leaves the same
-/// value to every key in each namespace: sealing to further keys on one side
-/// and to others on the other is no conflict.
+/// value to every key in each namespace, and nothing to one that a side took
+/// out: sealing to further keys on one side and to others on the other is no
+/// conflict.
 fn union(base: &Texts, ours: &Texts, theirs: &Texts) -> Option<Texts> {
     if ours.is_empty() || theirs.is_empty() {
         return None;
@@ -355,14 +356,33 @@ fn union(base: &Texts, ours: &Texts, theirs: &Texts) -> Option<Texts> {
         |text: &&String| !base.contains(text) || (ours.contains(text) && theirs.contains(text));
     let added = theirs.iter().filter(|text| !ours.contains(text));
     let all: Texts = ours.iter().chain(added).filter(kept).cloned().collect();
+    let [before, ours, theirs] = [base, ours, theirs].map(readers);
+    let is_taken_out =
+        |reader: &_| before.contains(reader) && !(ours.contains(reader) && theirs.contains(reader));
     let mut values = BTreeMap::new();
     for text in &all {
-        let label = text.parse::<Token>().ok()?.label();
-        if *values.entry(label.namespace).or_insert(label.secret) != label.secret {
+        let label = label(text)?;
+        let value = *values.entry(label.namespace).or_insert(label.secret);
+        if value != label.secret || is_taken_out(&reader(label)) {
             return None;
         }
     }
     (!all.is_empty()).then_some(all)
+}
+
+/// `None` if it is no token.
+fn label(text: &str) -> Option<Label> {
+    Some(text.parse::<Token>().ok()?.label())
+}
+
+/// Who can open it: a key, in a namespace.
+fn reader(label: Label) -> (ShortHash, ShortHash) {
+    (label.key, label.namespace)
+}
+
+fn readers(texts: &Texts) -> BTreeSet<(ShortHash, ShortHash)> {
+    let labels = texts.iter().filter_map(|text| label(text));
+    labels.map(reader).collect()
 }
 
 /// `git merge-file`: the text, and whether there was no conflict.

@@ -263,6 +263,30 @@ fn sealing_one_secret_to_different_keys_is_no_conflict() {
 }
 
 #[test]
+fn a_reader_that_one_side_revoked_gets_no_new_value_of_the_other() {
+    for revokes in ["Ada", "Bob"] {
+        let Some(desk) = set_up() else { return };
+        let bob = clone(&desk);
+        let (revoking, setting) = match revokes {
+            "Ada" => (&desk, &bob),
+            _ => (&bob, &desk),
+        };
+        revoking.run(&["revoke", "beta"], b"").expect_code(0);
+        commit(revoking, "beta has left");
+        setting.set("web.yaml", "A", "Qk2xWz9LrTb4mGv7");
+        commit(setting, "a new value");
+        let (content, said) = pull(&desk, &bob);
+        let conflict = "cannot merge `web.yaml`: both sides changed A;";
+        assert!(!content && said.contains(conflict), "{said}");
+        let text = desk.read("web.yaml");
+        let around = text.split_once("<<<<<<<").unwrap().0.to_owned()
+            + text.split_once(">>>>>>>").unwrap().1;
+        // Only alpha's of B.
+        assert_eq!(tokens(&around).len(), 1, "{text}");
+    }
+}
+
+#[test]
 fn one_secret_changed_by_both_is_a_conflict_around_it_alone() {
     let Some(desk) = set_up() else { return };
     let bob = clone(&desk);
