@@ -211,7 +211,7 @@ pub(super) fn mounts(
     problems: &mut Problems,
 ) -> Option<Vec<Mount>> {
     let before = problems.errors();
-    for (planned, found) in layout.iter().zip(&facts.mounts) {
+    for (number, (planned, found)) in layout.iter().zip(&facts.mounts).enumerate() {
         if planned.what == Some(MountSource::Secrets) {
             delivery::check_mount_point(docs, &found.target, &layout, problems);
             continue;
@@ -219,7 +219,10 @@ pub(super) fn mounts(
         match docs.container.volumes.get_key_value(&planned.target) {
             Some((written, _)) => {
                 let spot = docs.container.at(&["volumes", &written.to_string_lossy()]);
-                check_mount_point(docs, planned, &found.target, spot.clone().key(), problems);
+                let key = spot.clone().key();
+                check_mount_point(docs, planned, &found.target, key.clone(), problems);
+                let around = layout[..number].iter().zip(&facts.mounts);
+                check_links(planned, &found.target, around, key, problems);
                 check_host(planned, found, spot, problems);
             }
             None => check_system(docs, planned, found, problems),
@@ -324,6 +327,32 @@ fn check_mount_point(
             );
             problems.error(spot, message);
         }
+    }
+}
+
+/// Refuses a mount point in a volume that links lead to: whoever writes there could let
+/// them lead anywhere in the container.
+fn check_links<'a>(
+    planned: &Planned,
+    sight: &Sight,
+    around: impl Iterator<Item = (&'a Planned, &'a MountFacts)>,
+    spot: Spot,
+    problems: &mut Problems,
+) {
+    let below = around.filter_map(|(volume, found)| {
+        let rest = planned.target.strip_prefix(&volume.target).ok()?;
+        Some((rest, &found.target.path))
+    });
+    let nearest = below.min_by_key(|(rest, _)| rest.components().count());
+    let Some((rest, volume)) = nearest.filter(|_| matches!(sight.seen, Seen::Found(_))) else {
+        return;
+    };
+    if sight.path != volume.join(rest) {
+        let target = planned.target.display();
+        let message = format!("the mount point {target} is reached by a symbolic link in a volume");
+        problems
+            .error(spot, message)
+            .hint("name the directory that it leads to");
     }
 }
 

@@ -31,6 +31,18 @@ pub fn open_beneath(base: impl AsFd, path: &Path, flags: OFlags) -> io::Result<O
     open(base, path, flags, Mode::empty(), ResolveFlags::BENEATH)
 }
 
+/// Opens `path` in this root, with no symlink on the way.
+pub fn open_plainly(root: impl AsFd, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
+    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS;
+    open(root, path, flags, Mode::empty(), resolve)
+}
+
+/// Opens `path` in this root, which is a mount's, and in no other mount.
+pub fn open_in_mount(root: impl AsFd, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
+    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_XDEV;
+    open(root, path, flags, Mode::empty(), resolve)
+}
+
 fn open(
     base: impl AsFd,
     path: &Path,

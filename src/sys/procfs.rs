@@ -52,15 +52,6 @@ pub fn verify(file: impl AsFd) -> io::Result<()> {
     }
 }
 
-/// `SYSFS_MAGIC`, `CGROUP_SUPER_MAGIC` and `CGROUP2_SUPER_MAGIC` of linux/magic.h.
-const OF_KERNEL: [u64; 3] = [0x6265_6572, 0x27_e0eb, 0x6367_7270];
-
-/// Whether it is a file of the kernel's own: of procfs, sysfs or cgroups.
-pub fn is_of_kernel(file: impl AsFd) -> io::Result<bool> {
-    let kind = fstatfs(file)?.f_type;
-    Ok(kind == PROC_SUPER_MAGIC || OF_KERNEL.contains(&(kind as u64)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,13 +9,12 @@ use rustix::fs::{Mode, OFlags, openat};
 
 use super::{Attempt, Failure, Shape, Site, shape_of};
 use crate::resolve::plan::MadeFile;
-use crate::sys::beneath::open_in_root;
 use crate::sys::mount;
 
 /// Makes one file and mounts it, if its target is a regular file.
 pub fn make(site: &Site<'_>, file: &MadeFile) -> Result<(), Failure> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW;
-    let target = open_in_root(&site.root, &file.target, flags, Mode::empty()).ok();
+    let target = site.open(&file.target, flags).ok();
     let target = target.filter(|fd| matches!(shape_of(fd), Ok(Some(Shape::File))));
     let Some(target) = target else {
         return if file.insist {

@@ -18,17 +18,17 @@ mod own;
 mod secrets;
 mod volumes;
 
+use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::fs::{FileType, Mode, OFlags, fstat};
+use rustix::fs::{FileType, OFlags, fstat};
 
 use super::cgroup::Placement;
 use super::failure::{Attempt, Failure};
 use crate::resolve::plan::{Mount, MountSource, Plan};
-use crate::sys::beneath::open_in_root;
+use crate::sys::beneath::{open_in_mount, open_plainly};
 use crate::sys::mount::{self, NODEV, NOSUID, READONLY};
-use crate::sys::procfs;
 
 use own::OwnTmpfs;
 use secrets::SecretsTmpfs;
@@ -72,9 +72,6 @@ struct Site<'a> {
     /// instead of whatever `/proc` leads to.
     proc: OwnedFd,
 }
-
-/// Where the kernel's own file systems are; `resolve` lets no volume be mounted there.
-const KERNELS: [&str; 2] = ["/proc", "/sys"];
 
 /// What a mount point must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,20 +117,9 @@ impl Site<'_> {
     /// Opens a mount point inside the container, on top of what is mounted
     /// already, and checks its shape.
     fn target(&self, path: &Path, shape: Shape) -> Result<OwnedFd, Failure> {
-        let failure = |cause| Failure::MountPoint {
-            target: path.to_owned(),
-            cause,
-        };
-        let fd = open_in_root(&self.root, path, OFlags::PATH, Mode::empty()).map_err(failure)?;
+        let failure = |cause| no_mount_point(path, cause);
+        let fd = self.open(path, OFlags::PATH).map_err(failure)?;
         let found = shape_of(&fd).map_err(|err| failure(err.into()))?;
-        if leads_into_kernel(path, &fd).map_err(failure)? {
-            return Err(Failure::Kind {
-                action: "mount on",
-                object: path.display().to_string(),
-                fault: "a symbolic link leads into /proc or /sys",
-                hint: "a mount point is a directory or file of the image or of a volume",
-            });
-        }
         if found == Some(shape) {
             return Ok(fd);
         }
@@ -141,7 +127,26 @@ impl Site<'_> {
             Shape::Directory => libc::ENOTDIR,
             Shape::File => libc::EISDIR,
         };
-        Err(failure(std::io::Error::from_raw_os_error(errno)))
+        Err(failure(io::Error::from_raw_os_error(errno)))
+    }
+
+    /// Opens a path on top of what is mounted already. Whoever can write a volume may have
+    /// put a symlink there, so it is followed in the image only, and not out of that.
+    fn open(&self, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
+        let around = self.plan.mounts.iter().map(|mount| mount.target.as_path());
+        let around = around.filter(|target| *target != path && path.starts_with(target));
+        let nearest = around.max_by_key(|target| target.components().count());
+        if let Some(nearest) = nearest
+            && let Ok(below) = path.strip_prefix(nearest)
+        {
+            return open_plainly(self.open(nearest, OFlags::PATH)?, below, flags);
+        }
+        match open_plainly(&self.root, path, flags) {
+            Err(err) if err.raw_os_error() == Some(libc::ELOOP) => {
+                open_in_mount(&self.root, path, flags)
+            }
+            opened => opened,
+        }
     }
 
     fn attach(&self, mount: &OwnedFd, target: &Path, shape: Shape) -> Result<(), Failure> {
@@ -150,11 +155,19 @@ impl Site<'_> {
     }
 }
 
-/// Whether a mount point lies in a file system of the kernel's, and not because it is
-/// named so: whoever can write a volume may have put a symlink there since the check.
-fn leads_into_kernel(path: &Path, point: &OwnedFd) -> std::io::Result<bool> {
-    let named = KERNELS.iter().any(|kernels| path.starts_with(kernels));
-    Ok(!named && procfs::is_of_kernel(point)?)
+fn no_mount_point(path: &Path, cause: io::Error) -> Failure {
+    match cause.raw_os_error() {
+        Some(libc::ELOOP | libc::EXDEV) => Failure::Kind {
+            action: "mount on",
+            object: path.display().to_string(),
+            fault: "a symbolic link in a volume, or into one, is on the way",
+            hint: "a mount point is a directory or file of the image or of a volume",
+        },
+        _ => Failure::MountPoint {
+            target: path.to_owned(),
+            cause,
+        },
+    }
 }
 
 /// Directory or regular file; nothing else is ever mounted on, or from.

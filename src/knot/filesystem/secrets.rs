@@ -13,10 +13,9 @@ use std::path::{Component, Path};
 use rustix::fs::{Gid, Mode, OFlags, Uid, fchmod, fchown, mkdirat, openat};
 use rustix::io::Errno;
 
-use super::{Attempt, Failure, Shape, Site};
+use super::{Attempt, Failure, Shape, Site, no_mount_point};
 use crate::config::secret::DIRECTORY;
 use crate::resolve::plan::{Owner, Plan};
-use crate::sys::beneath::open_in_root;
 use crate::sys::mount::{self, NODEV, NOEXEC, NOSUID, READONLY};
 
 /// What keeps a config from filling the machine's memory with it.
@@ -111,20 +110,17 @@ pub fn mount_file(
 /// Makes what is missing of a mount point. The image is read-only, so this can
 /// succeed on a volume only; which ones is for `resolve` to say.
 fn make_mount_point(site: &Site<'_>, target: &Path, shape: Shape) -> Result<(), Failure> {
-    let found = open_in_root(&site.root, target, OFlags::PATH, Mode::empty());
+    let found = site.open(target, OFlags::PATH);
     if !matches!(&found, Err(err) if err.kind() == io::ErrorKind::NotFound) {
         return Ok(());
     }
-    let failure = |cause| Failure::MountPoint {
-        target: target.to_owned(),
-        cause,
-    };
+    let failure = |cause| no_mount_point(target, cause);
     let parent = target.parent().unwrap_or(Path::new("/"));
     if parent != Path::new("/") {
         make_mount_point(site, parent, Shape::Directory)?;
     }
     let flags = OFlags::PATH | OFlags::DIRECTORY;
-    let parent = open_in_root(&site.root, parent, flags, Mode::empty()).map_err(failure)?;
+    let parent = site.open(parent, flags).map_err(failure)?;
     let name = Path::new(target.file_name().unwrap_or_default());
     let made = match shape {
         Shape::Directory => make_directory(&parent, name).map(drop),

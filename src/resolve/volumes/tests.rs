@@ -126,6 +126,22 @@ fn refuses_a_mount_point_that_is_a_link_to_the_systems() {
 }
 
 #[test]
+fn refuses_a_mount_point_that_a_link_of_a_volume_leads_to() {
+    let mut f = with("/data/a/b", readonly("/ro"));
+    f.container.volumes.insert("/data".into(), readonly("/ro"));
+    let mut above = right_mount(Path::new("/data"));
+    above.target.path = "/srv".into();
+    f.mounts.insert("/data".into(), above);
+    let mut facts = right_mount(Path::new("/data/a/b"));
+    facts.target.path = "/srv/a/b".into();
+    f.mounts.insert("/data/a/b".into(), facts.clone());
+    f.plan();
+    facts.target.path = "/etc".into();
+    f.mounts.insert("/data/a/b".into(), facts);
+    f.refused("the mount point /data/a/b is reached by a symbolic link in a volume");
+}
+
+#[test]
 fn refuses_a_mount_point_that_is_missing_or_no_directory() {
     for (seen, message) in [
         (
