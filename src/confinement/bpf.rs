@@ -49,6 +49,8 @@ pub(super) enum Pass {
     OneOf(&'static [u32]),
     /// The lower 32 bits are none of these.
     NoneOf(&'static [u32]),
+    /// Anything; where its lower 32 bits are this, nothing that follows is asked.
+    AtOnce(u32),
 }
 
 /// What is done about a call.
@@ -244,6 +246,10 @@ impl Backwards {
             }
             Pass::OneOf(values) => self.compare(low, values, next, no),
             Pass::NoneOf(values) => self.compare(low, values, no, next),
+            Pass::AtOnce(value) => {
+                let allow = self.answer(Answer::Allow);
+                self.compare(low, &[value], allow, next)
+            }
         }
     }
 

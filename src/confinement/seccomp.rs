@@ -149,7 +149,9 @@ fn checked(name: &str) -> Rule {
         "clone3" => ABSENT,
         "ioctl" => Rule::Tests(&[IOCTL]),
         "personality" => Rule::Tests(&[PERSONALITY]),
-        "socket" | "socketpair" => Rule::Tests(&[SOCKET_FAMILY, SOCKET_KIND, SOCKET_PROTOCOL]),
+        "socket" | "socketpair" => {
+            Rule::Tests(&[SOCKET_OF_UNIX, SOCKET_FAMILY, SOCKET_KIND, SOCKET_PROTOCOL])
+        }
         "unshare" => Rule::Tests(&[UNSHARE]),
         _ => REFUSE,
     }
@@ -197,13 +199,19 @@ const PERSONALITY: Test = Test {
     otherwise: Answer::Errno(libc::EPERM),
 };
 
+/// These have every kind, and protocols of their own numbers.
+const SOCKET_OF_UNIX: Test = Test {
+    argument: 0,
+    pass: Pass::AtOnce(libc::AF_UNIX as u32),
+    otherwise: Answer::Allow,
+};
+
 /// The other families are kernel modules that merely asking for loads, and where
 /// most of the past years' privilege escalations were. The errno is that of a
 /// kernel without them.
 const SOCKET_FAMILY: Test = Test {
     argument: 0,
     pass: Pass::OneOf(&[
-        libc::AF_UNIX as u32,
         libc::AF_INET as u32,
         libc::AF_INET6 as u32,
         libc::AF_NETLINK as u32,
@@ -227,8 +235,8 @@ const SOCKET_PROTOCOL: Test = Test {
     otherwise: Answer::Errno(libc::EPROTONOSUPPORT),
 };
 
-/// DCCP is asked for by its kind alone, too; with and without the flags that a kind
-/// comes with.
+/// DCCP and SCTP are asked for by their kinds alone, too; with and without the flags
+/// that a kind comes with.
 const SOCKET_KIND: Test = Test {
     argument: 1,
     pass: Pass::NoneOf(&[
@@ -236,6 +244,10 @@ const SOCKET_KIND: Test = Test {
         SOCK_DCCP | libc::SOCK_NONBLOCK as u32,
         SOCK_DCCP | libc::SOCK_CLOEXEC as u32,
         SOCK_DCCP | (libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC) as u32,
+        libc::SOCK_SEQPACKET as u32,
+        (libc::SOCK_SEQPACKET | libc::SOCK_NONBLOCK) as u32,
+        (libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC) as u32,
+        (libc::SOCK_SEQPACKET | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC) as u32,
     ]),
     otherwise: Answer::Errno(libc::ESOCKTNOSUPPORT),
 };

@@ -3,13 +3,13 @@
 use std::fs::{self, Permissions};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use nix::unistd::{Gid, Uid, setfsgid, setfsuid};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
+use rustix::net::{AddressFamily, Shutdown, SocketAddrUnix, SocketFlags, SocketType, sockopt};
 
 /// How a listening socket is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +62,8 @@ impl Listen {
     }
 
     /// Whether the socket listens at the address, with the options that cannot
-    /// change later; whoever holds it can shut it down or connect it elsewhere.
+    /// change later; whoever holds it can shut it down, connect it elsewhere, or let it
+    /// take connections of few or none.
     pub fn is_listening(&self, socket: impl AsFd) -> bool {
         let here = || SocketAddr::try_from(rustix::net::getsockname(&socket).ok()?).ok();
         let only_v6 = || match self.address.ip() {
@@ -73,7 +74,52 @@ impl Listen {
             && here() == Some(self.address)
             && sockopt::socket_reuseport(&socket) == Ok(self.reuse_port)
             && only_v6()
+            && takes_all(&socket)
     }
+}
+
+/// Whether it takes connections from every device and distance, and through no filter.
+fn takes_all(socket: impl AsFd) -> bool {
+    let socket = socket.as_fd();
+    let options = [
+        (libc::IPPROTO_IP, libc::IP_MINTTL),
+        (libc::IPPROTO_IPV6, libc::IPV6_MINHOPCOUNT),
+    ];
+    let mut limits = options.into_iter().map(|(level, option)| {
+        let mut value = [0; 4];
+        // One of them is for sockets of the other family.
+        option_of(socket, level, option, &mut value).map_or(0, |_| i32::from_ne_bytes(value))
+    });
+    let device = option_of(
+        socket,
+        libc::SOL_SOCKET,
+        libc::SO_BINDTODEVICE,
+        &mut [0; 16],
+    );
+    let filter = option_of(socket, libc::SOL_SOCKET, libc::SO_GET_FILTER, &mut []);
+    limits.all(|limit| limit == 0) && device == Some(0) && filter == Some(0)
+}
+
+/// Reads an option; gives the length that the kernel gives, of a filter in instructions.
+fn option_of(socket: BorrowedFd<'_>, level: i32, option: i32, value: &mut [u8]) -> Option<u32> {
+    let mut length = value.len() as libc::socklen_t;
+    // SAFETY: the kernel writes at most `length` bytes to `value`, and that length.
+    let read = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            level,
+            option,
+            value.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    };
+    (read == 0).then_some(length)
+}
+
+/// Lets nobody connect to it any more, whoever has it.
+pub fn shut_down(socket: impl AsFd) {
+    // It fails only if it does not listen.
+    let _ = rustix::net::shutdown(socket, Shutdown::Both);
 }
 
 /// Makes a close-on-exec, non-blocking Unix socket that listens at `path`, in place of
@@ -142,6 +188,39 @@ mod tests {
             let socket = own(&listen).unwrap();
             assert!(listen.is_listening(&socket));
             TcpStream::connect(listen.address).unwrap();
+        }
+    }
+
+    /// What needs no right to be set.
+    #[test]
+    fn one_that_takes_few_or_none_does_not_count_as_listening() {
+        let drop_all = [libc::sock_filter {
+            code: 6,
+            jt: 0,
+            jf: 0,
+            k: 0,
+        }];
+        let program = libc::sock_fprog {
+            len: 1,
+            filter: drop_all.as_ptr().cast_mut(),
+        };
+        let program = std::ptr::from_ref(&program).cast();
+        let far = std::ptr::from_ref(&255i32).cast();
+        let filter = (libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, program, 16);
+        for (host, level, option) in [
+            ("127.0.0.1", libc::IPPROTO_IP, libc::IP_MINTTL),
+            ("::1", libc::IPPROTO_IPV6, libc::IPV6_MINHOPCOUNT),
+        ] {
+            for (level, option, value, length) in [(level, option, far, 4), filter] {
+                let listen = listen(host);
+                let socket = own(&listen).unwrap();
+                assert!(listen.is_listening(&socket));
+                // SAFETY: the kernel reads what is pointed to, which is so long.
+                let set =
+                    unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, value, length) };
+                assert_eq!(set, 0, "{}", io::Error::last_os_error());
+                assert!(!listen.is_listening(&socket), "{host} {option}");
+            }
         }
     }
 

@@ -18,7 +18,7 @@ use rustix::process::{PidfdGetfdFlags, pidfd_getfd};
 use crate::cause::Cause;
 use crate::name::{ContainerName, Name};
 use crate::resolve::plan::{Plan, Socket};
-use crate::sys::socket::Listen;
+use crate::sys::socket::{Listen, shut_down};
 
 use super::heritage::KeptSockets;
 use super::records::Knot;
@@ -151,8 +151,16 @@ impl Sockets {
             if listen.is_listening(&kept.socket) {
                 listen.refresh(&kept.socket).map_err(failed)?;
             } else {
-                kept.socket = revive(&listen, &kept.socket, open).map_err(failed)?;
+                shut_down(&kept.socket);
                 service::give_up(&key.0, key.1);
+                match revive(&listen, &kept.socket, open) {
+                    Ok(anew) => kept.socket = anew,
+                    Err(err) => {
+                        // In the way of the next attempt.
+                        self.kept.remove(&key);
+                        return Err(failed(err));
+                    }
+                }
                 service::keep(&key.0, key.1, kept.socket.as_fd());
             }
             kept.users.insert(plan.name.clone());
@@ -202,6 +210,8 @@ mod tests {
     use std::net::{TcpListener, TcpStream};
 
     use crate::tree::machine::tests::plan;
+    use nix::sys::socket::setsockopt;
+    use nix::sys::socket::sockopt::BindToDevice;
     use rustix::net::{Shutdown, shutdown};
 
     fn free_port() -> u16 {
@@ -319,6 +329,25 @@ mod tests {
             let again = sockets.take(&plan).unwrap();
             assert!(connects(port), "reuse-addr {reuse_addr}");
             assert_eq!(inode(&again[0]) == inode(&held[0]), !reuse_addr);
+        }
+    }
+
+    #[test]
+    fn is_bound_anew_when_a_holder_has_let_it_take_few() {
+        for reuse_addr in [true, false] {
+            let port = free_port();
+            let mut plan = with_socket("shop/web.0", port, false);
+            plan.sockets[0].reuse_addr = reuse_addr;
+            let mut sockets = Sockets::default();
+            let held = sockets.take(&plan).unwrap();
+            setsockopt(&held[0], BindToDevice, &"lo".into()).unwrap();
+            let before = inode(&held[0]);
+            drop(held);
+            if !reuse_addr {
+                sockets.take(&plan).unwrap_err();
+            }
+            assert_ne!(inode(&sockets.take(&plan).unwrap()[0]), before);
+            assert!(connects(port));
         }
     }
 

@@ -290,17 +290,31 @@ fn the_upper_half_of_a_32_bit_argument_changes_nothing() {
                 "{family}"
             );
         }
-        for protocol in [33, 115, 132, 256, 262] {
-            assert_eq!(with("socket", 2, protocol), errno(libc::EPROTONOSUPPORT));
-        }
-        for protocol in [0, 1, 6, 17, 58, 136] {
-            assert_eq!(with("socket", 2, protocol), ALLOWED, "{protocol}");
-        }
-        for flags in [0, 0o4000, 0o200_0000, 0o200_4000] {
-            assert_eq!(with("socket", 1, 6 | flags), errno(libc::ESOCKTNOSUPPORT));
-            for kind in [1, 2, 3, 5] {
-                assert_eq!(with("socket", 1, kind | flags), ALLOWED, "{kind}");
+        let socket = |family: i32, kind: u32, protocol: u32| {
+            let arguments = [family as u32, kind, protocol, 0, 0, 0];
+            let arguments = arguments.map(|argument| u64::from(argument) | upper);
+            verdict(&filter, number("socket"), arguments)
+        };
+        for family in [libc::AF_INET, libc::AF_INET6] {
+            for protocol in [33, 115, 132, 256, 262] {
+                assert_eq!(socket(family, 1, protocol), errno(libc::EPROTONOSUPPORT));
             }
+            for protocol in [0, 1, 6, 17, 58, 136] {
+                assert_eq!(socket(family, 1, protocol), ALLOWED, "{protocol}");
+            }
+            for flags in [0, 0o4000, 0o200_0000, 0o200_4000] {
+                // DCCP's and SCTP's.
+                for kind in [6, 5] {
+                    let refused = errno(libc::ESOCKTNOSUPPORT);
+                    assert_eq!(socket(family, kind | flags, 0), refused, "{kind}");
+                }
+                for kind in [1, 2, 3] {
+                    assert_eq!(socket(family, kind | flags, 0), ALLOWED, "{kind}");
+                }
+            }
+        }
+        for kind in [1, 2, 5] {
+            assert_eq!(socket(libc::AF_UNIX, kind, 0), ALLOWED, "{kind}");
         }
     }
 }
@@ -371,7 +385,7 @@ fn without_the_filter_other_answers_come() {
 #[test]
 fn the_kernel_checks_arguments() {
     let user = libc::CLONE_NEWUSER as u64;
-    let attempts: [(&str, &[u64], i32); 14] = [
+    let attempts: [(&str, &[u64], i32); 16] = [
         ("clone", &[user | libc::SIGCHLD as u64], libc::EPERM),
         ("unshare", &[user], libc::EPERM),
         ("unshare", &[0x80], libc::EPERM),
@@ -383,7 +397,9 @@ fn the_kernel_checks_arguments() {
         ("personality", &[0xffff_ffff], 0),
         ("socket", &[40, 1, 0], libc::EAFNOSUPPORT),
         ("socket", &[2, 1, 262], libc::EPROTONOSUPPORT),
-        ("socket", &[2, 5, 132], libc::EPROTONOSUPPORT),
+        ("socket", &[2, 1, 132], libc::EPROTONOSUPPORT),
+        ("socket", &[2, 5, 0], libc::ESOCKTNOSUPPORT),
+        ("socketpair", &[1, 5, 0], libc::EFAULT),
         (
             "socket",
             &[2, 0xffff_ffff_0000_0006, 0],
