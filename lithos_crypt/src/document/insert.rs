@@ -2,7 +2,7 @@
 
 use saphyr_parser::ScalarStyle;
 
-use super::patch::{Patch, is_blank_or_comment, line_of, newline, next_line};
+use super::patch::{Patch, is_blank_or_comment, line_of, newline, next_line, part_of_brackets};
 use super::replace::block_items;
 use super::tree::{Content, Node};
 use super::{Change, Document, EditError, Entry, Section};
@@ -263,11 +263,11 @@ impl Document {
             });
         }
         if flow {
-            return Ok(Patch::delete(match entries.get(index + 1) {
-                Some((next, _)) => key.range.start..next.range.start,
-                None if index > 0 => end(&entries[index - 1])..end(&entries[index]),
-                None => key.range.start..end(&entries[index]),
-            }));
+            let range = |entry: &(Node, Node)| entry.0.range.start..end(entry);
+            let ranges: Vec<_> = entries.iter().map(range).collect();
+            let line = key.place.line;
+            let range = part_of_brackets(self.text(), &ranges, index);
+            return Ok(Patch::delete(range.ok_or(EditError::Layout { line })?));
         }
         let line = line_of(self.text(), key.range.start);
         let last = line_of(self.text(), end(&entries[index]));

@@ -68,3 +68,31 @@ pub(super) fn is_blank_or_comment(text: &str) -> bool {
     let text = text.trim();
     text.is_empty() || text.starts_with('#')
 }
+
+/// What goes if one of these parts of brackets goes: up to its neighbour, or its
+/// lines, with the comment after it. `None` if another's comment would go, or
+/// would seem to be about a neighbour.
+pub(super) fn part_of_brackets(
+    text: &str,
+    parts: &[Range<usize>],
+    index: usize,
+) -> Option<Range<usize>> {
+    let part = &parts[index];
+    let (range, between) = match parts.get(index + 1) {
+        Some(next) => (part.start..next.start, part.end..next.start),
+        None if index > 0 => {
+            let end = parts[index - 1].end;
+            (end..part.end, end..part.start)
+        }
+        None => (part.clone(), part.end..part.end),
+    };
+    let after = text[part.end..line_of(text, part.end).end].trim_start();
+    let after = after.strip_prefix(':').unwrap_or(after).trim_start();
+    let after = after.strip_prefix(',').unwrap_or(after).trim_start();
+    if !text[between].contains('#') && !after.starts_with('#') {
+        return Some(range);
+    }
+    let start = line_of(text, part.start).start;
+    let has_lines = text[start..part.start].trim().is_empty() && is_blank_or_comment(after);
+    has_lines.then(|| start..next_line(text, part.end))
+}

@@ -1,8 +1,10 @@
 //! Other tokens in the place of those that are there.
 
+use std::ops::Range;
+
 use saphyr_parser::ScalarStyle;
 
-use super::patch::{Patch, is_blank_or_comment, line_of, newline, next_line};
+use super::patch::{Patch, is_blank_or_comment, line_of, newline, next_line, part_of_brackets};
 use super::tree::{Content, Node};
 use super::{Document, EditError, Entry};
 
@@ -203,14 +205,12 @@ fn item_range(
     items: &[Node],
     index: usize,
     flow: bool,
-) -> Result<std::ops::Range<usize>, EditError> {
+) -> Result<Range<usize>, EditError> {
     let item = &items[index];
     if flow {
-        return Ok(match items.get(index + 1) {
-            Some(next) => item.range.start..next.range.start,
-            None if index > 0 => items[index - 1].range.end..item.range.end,
-            None => item.range.clone(),
-        });
+        let ranges: Vec<_> = items.iter().map(|item| item.range.clone()).collect();
+        let line = item.place.line;
+        return part_of_brackets(text, &ranges, index).ok_or(EditError::Layout { line });
     }
     dash_before(text, item)?;
     let line = line_of(text, item.range.start);

@@ -1,5 +1,7 @@
 use super::*;
 
+mod brackets;
+
 /// The label columns and box of a token that parses; told apart by their
 /// second column.
 fn token(n: u8) -> String {

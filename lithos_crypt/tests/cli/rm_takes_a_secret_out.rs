@@ -1,4 +1,5 @@
 use crate::desk::Desk;
+use crate::support::seal;
 
 #[test]
 fn with_its_line_and_nothing_else() {
@@ -32,4 +33,28 @@ fn refuses_what_is_not_there() {
     );
     desk.run(&["rm", "absent.yaml", "A"], b"").expect_code(1);
     assert_eq!(desk.names(), ["s.yaml"]);
+}
+
+#[test]
+fn from_brackets_with_its_own_comment_and_no_other() {
+    let desk = Desk::new();
+    let [a, b] = [&b"x"[..], b"y"].map(|value| seal("", value));
+    let first = format!("  k1: {a}, # rotate in May\n");
+    let second = format!("  k2: {b}, # rotate in June\n");
+    for (name, left) in [("k1", &second), ("k2", &first)] {
+        desk.write(
+            "flow.yaml",
+            &format!("secret-files: {{\n{first}{second}}}\n"),
+        );
+        desk.run(&["rm", "flow.yaml", name], b"").expect_code(0);
+        assert_eq!(
+            desk.read("flow.yaml"),
+            format!("secret-files: {{\n{left}}}\n")
+        );
+    }
+    let shared = format!("secret-files: {{ k1: {a}, # rotate in May\n  k2: {b} }}\n");
+    desk.write("flow.yaml", &shared);
+    let run = desk.run(&["rm", "flow.yaml", "k2"], b"").expect_code(1);
+    assert!(run.stderr.contains("laid out"), "{}", run.stderr);
+    assert_eq!(desk.read("flow.yaml"), shared);
 }
