@@ -140,6 +140,11 @@ quick_error! {
         Recipients { path: PathBuf, line: usize, reason: String } {
             display("cannot use `{}`: line {}: {}", path.display(), line, reason)
         }
+        /// A recipients file above the file in question that somebody else put there.
+        ForeignRecipients { path: PathBuf, owner: u32 } {
+            display("cannot trust `{}`: it belongs to the user {}, who would decide whom secrets are sealed to",
+                path.display(), owner)
+        }
         /// A key or a group that the recipients file does not know.
         UnknownName { name: String, path: PathBuf } {
             display("cannot find a key or group {} in `{}`", name, path.display())
@@ -156,7 +161,8 @@ quick_error! {
         }
         /// A command needs a recipients file and there is none.
         NoRecipientsFile { path: PathBuf } {
-            display("cannot find lithos-keys.yaml in the directory of `{}` or above", path.display())
+            display("cannot find lithos-keys.yaml in the directory of `{}` or above, up to its repository's root",
+                path.display())
         }
         /// A secret of a file that cannot be opened.
         OpenNamed { name: String, path: PathBuf, refusals: Vec<Refusal> } {
@@ -244,6 +250,9 @@ impl Failure {
             }
             Failure::NoRecipientsFile { .. } => {
                 Some("see `lithos_crypt grant --help` for its form")
+            }
+            Failure::ForeignRecipients { .. } => {
+                Some("remove it; if you trust what it says, make it yours with `chown`")
             }
             Failure::UnlistedKey { .. } => Some("add it under `keys` there, with a name"),
             Failure::OtherNamespace { .. } => Some("add it to the file's `namespaces` there"),

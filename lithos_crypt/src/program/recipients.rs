@@ -1,7 +1,8 @@
 //! `lithos-keys.yaml`: who the keys belong to, which namespaces the secrets of
 //! each file are for, and to whom they are sealed.
 //!
-//! Found in the directory of the file in question or above it. Its form:
+//! Found in the directory of the file in question or above it, within its
+//! repository; above only if nobody else put it there. Its form:
 //!
 //! ```yaml
 //! keys:
@@ -15,6 +16,7 @@
 //! ```
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -55,8 +57,13 @@ impl Recipients {
     /// Where that is, and what is in it.
     pub fn locate(path: &Path) -> Result<Option<(PathBuf, Vec<u8>)>, Failure> {
         let absolute = absolute(path).map_err(|cause| unreadable(path, cause))?;
-        for directory in absolute.ancestors() {
+        let parent = absolute.parent().filter(|_| !absolute.is_dir());
+        let start = parent.unwrap_or(&absolute);
+        for directory in start.ancestors() {
             let candidate = directory.join(FILE_NAME);
+            if directory != start {
+                refuse_foreign(&candidate, start)?;
+            }
             if candidate.exists() {
                 rewrite::settle(&candidate)?;
             }
@@ -66,6 +73,9 @@ impl Recipients {
                     io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {}
                     _ => return Err(unreadable(&candidate, error)),
                 },
+            }
+            if directory.join(".git").exists() {
+                break;
             }
         }
         Ok(None)
@@ -344,6 +354,26 @@ impl Reader<'_> {
             line,
             reason: reason.to_owned(),
         }
+    }
+}
+
+/// Refuses a file above `start` that is neither ours, root's nor of the owner of
+/// `start`: it would decide whom secrets are sealed to.
+fn refuse_foreign(candidate: &Path, start: &Path) -> Result<(), Failure> {
+    let Ok(found) = fs::symlink_metadata(candidate) else {
+        return Ok(());
+    };
+    let owner_of = |path| fs::metadata(path).map(|found| found.uid());
+    let start = owner_of(start).map_err(|cause| unreadable(start, cause))?;
+    let trusted = [rustix::process::geteuid().as_raw(), 0, start];
+    let owners = [Some(found.uid()), owner_of(candidate).ok()];
+    let mut owners = owners.into_iter().flatten();
+    match owners.find(|owner| !trusted.contains(owner)) {
+        Some(owner) => Err(Failure::ForeignRecipients {
+            path: candidate.to_owned(),
+            owner,
+        }),
+        None => Ok(()),
     }
 }
 

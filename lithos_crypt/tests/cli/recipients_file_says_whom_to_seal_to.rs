@@ -1,15 +1,20 @@
+use std::os::unix::fs::{chown, lchown};
+
 use crate::desk::{Desk, tokens};
 use crate::support::key;
 
+/// A recipients file for all files below it.
+fn with_deep_recipients() -> Desk {
+    let desk = Desk::with_recipients();
+    let list = desk.read("lithos-keys.yaml");
+    let deep = list.replace("\"*.yaml\"", "\"**/*.yaml\"");
+    desk.write("lithos-keys.yaml", &deep);
+    desk
+}
+
 #[test]
 fn from_the_directory_or_above() {
-    let desk = Desk::with_recipients();
-    desk.write(
-        "lithos-keys.yaml",
-        &desk
-            .read("lithos-keys.yaml")
-            .replace("\"*.yaml\"", "\"**/*.yaml\""),
-    );
+    let desk = with_deep_recipients();
     desk.write("deep/er/s.yaml", "");
     desk.set("deep/er/s.yaml", "A", "mGv7Qk2xWz9LrTb4");
     assert_eq!(tokens(&desk.read("deep/er/s.yaml")).len(), 2);
@@ -27,6 +32,54 @@ fn from_the_directory_or_above() {
         "A",
     ];
     desk.run(&namespace, b"").expect_code(0);
+}
+
+#[test]
+fn not_from_above_the_repository() {
+    for git in ["repository/.git/HEAD", "repository/.git"] {
+        let desk = with_deep_recipients();
+        desk.write(git, "");
+        desk.write("repository/deep/s.yaml", "");
+        let set = ["set", "repository/deep/s.yaml", "A", "--generate", "20"];
+        let run = desk.run(&set, b"").expect_code(1);
+        assert!(run.stderr.contains("no public key"), "{}", run.stderr);
+        let list = desk.read("lithos-keys.yaml");
+        desk.write("repository/lithos-keys.yaml", &list);
+        desk.run(&set, b"").expect_code(0);
+    }
+}
+
+#[test]
+fn not_from_above_if_it_is_a_strangers() {
+    let desk = with_deep_recipients();
+    desk.write("deep/s.yaml", "");
+    let list = desk.path("lithos-keys.yaml");
+    if chown(&list, Some(12), None).is_err() {
+        let must = std::env::var_os("LITHOS_TEST_ROOT").is_some_and(|value| value == "1");
+        assert!(!must, "root is needed");
+        println!("SKIP: root is needed");
+        return;
+    }
+    let set = ["set", "deep/s.yaml", "A", "--generate", "20"];
+    let refused = || {
+        let run = desk.run(&set, b"").expect_code(1);
+        assert!(run.stderr.contains("user 12"), "{}", run.stderr);
+        assert_eq!(desk.read("deep/s.yaml"), "");
+    };
+    refused();
+    // Neither through a link.
+    std::fs::rename(&list, desk.path("elsewhere.yaml")).unwrap();
+    std::os::unix::fs::symlink("elsewhere.yaml", &list).unwrap();
+    refused();
+    chown(desk.path("elsewhere.yaml"), Some(0), None).unwrap();
+    lchown(&list, Some(12), None).unwrap();
+    refused();
+    // Whoever has the directory may have it above, or beside the file.
+    chown(desk.path("deep"), Some(12), None).unwrap();
+    desk.run(&set, b"").expect_code(0);
+    chown(desk.path("deep"), Some(0), None).unwrap();
+    let beside = ["set", "s.yaml", "A", "--generate", "20"];
+    desk.run(&beside, b"").expect_code(0);
 }
 
 #[test]
