@@ -159,6 +159,10 @@ quick_error! {
             display("cannot seal for the namespace `{}`: it is not one of the file's in `{}`",
                 namespace, path.display())
         }
+        /// Whom a revocation would leave what it shall take.
+        StillReads { who: String, path: PathBuf, ways: String } {
+            display("cannot revoke {}: it could still read `{}`, since {}", who, path.display(), ways)
+        }
         /// A command needs a recipients file and there is none.
         NoRecipientsFile { path: PathBuf } {
             display("cannot find lithos-keys.yaml in the directory of `{}` or above, up to its repository's root",
@@ -256,6 +260,10 @@ impl Failure {
             }
             Failure::UnlistedKey { .. } => Some("add it under `keys` there, with a name"),
             Failure::OtherNamespace { .. } => Some("add it to the file's `namespaces` there"),
+            Failure::StillReads { .. } => Some(
+                "revoke the group that is named for it, or revoke without naming files, \
+                 which takes a name out of every list",
+            ),
             Failure::NoToken => {
                 Some("give tokens with `-d TOKEN`, or one a line on standard input")
             }

@@ -166,6 +166,28 @@ impl Recipients {
         keys.map(|key| (key.hash(), key)).collect()
     }
 
+    /// The names in lists that let a key read a file.
+    pub fn ways_to(&self, file: &Path, key: ShortHash) -> Vec<String> {
+        let rule = self.rule(file);
+        let of_rule = rule.map(|rule| {
+            (
+                format!("files.{}.recipients", rule.pattern),
+                &rule.recipients,
+            )
+        });
+        let required = ("required-recipients".to_owned(), &self.required);
+        let mut ways = Vec::new();
+        for (list, names) in of_rule.into_iter().chain([required]) {
+            let means = |name: &&String| {
+                let keys = self.keys_named(name);
+                keys.is_ok_and(|keys| keys.iter().any(|known| known.hash() == key))
+            };
+            let names = names.iter().filter(means);
+            ways.extend(names.map(|name| format!("{list} names {name}")));
+        }
+        ways
+    }
+
     /// The list of names at a path of keys.
     pub fn list_at(&self, path: &[&str]) -> Vec<String> {
         let found = match path {

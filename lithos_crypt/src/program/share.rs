@@ -9,7 +9,7 @@ use super::recipients::Recipients;
 use super::reseal::{self, Other, Reseal, Touched};
 use super::survey::{self, Surveyed};
 use super::versions::{self, Texts};
-use super::{key_files, rekey, table};
+use super::{key_files, rekey, report, sealing, table};
 use crate::document::{Document, EditError, Entry};
 use crate::{PrivateKey, PublicKey, ShortHash, Token};
 
@@ -40,7 +40,8 @@ pub struct GrantOptions {
 /// Let WHO no longer read the secrets of FILEs, or of any file
 ///
 /// WHO is taken out of lithos-keys.yaml and what is sealed to it out of the
-/// files; no private key is needed. The values must then be changed at their
+/// files; no private key is needed. If it could still read one of FILEs, by a
+/// group that it is in or as a required recipient, nothing is changed. The values must then be changed at their
 /// services, since the repository's history stays: they are listed.
 #[derive(Args)]
 #[command(after_help = REVOKE_EXAMPLE)]
@@ -119,7 +120,16 @@ pub fn run_revoke(options: RevokeOptions) -> Result<(), Failure> {
     for pattern in sheet.patterns_of(&options.files)? {
         sheet.remove(&["files", &pattern, "recipients"], who)?;
     }
+    let mut still_reading = Vec::new();
+    for file in &options.files {
+        still_reading.extend(sheet.still_reading(who, file)?);
+    }
     let touched = sheet.apply(&[])?;
+    still_reading.iter().for_each(report::warning);
+    if touched.is_empty() {
+        report::note("no token was taken out");
+        return Ok(());
+    }
     rekey::values_to_change(&touched, &format!("the key of {who}"))
 }
 
@@ -214,6 +224,31 @@ impl Sheet {
             });
         }
         self.change(|document| document.with_list(path, &names))
+    }
+
+    /// Who of WHO reads a file by other names even so. If all do, nothing would
+    /// be revoked.
+    fn still_reading(&self, who: &str, file: &Path) -> Result<Vec<String>, Failure> {
+        let new = self.current()?;
+        let keys = self.old.keys_named(who)?;
+        let ways = keys
+            .iter()
+            .map(|key| (key, new.ways_to(file, key.hash()).join(" and ")));
+        let left: Vec<_> = ways.filter(|(_, ways)| !ways.is_empty()).collect();
+        match left.first() {
+            Some((_, ways)) if left.len() == keys.len() => Err(Failure::StillReads {
+                who: who.to_owned(),
+                path: file.to_owned(),
+                ways: ways.clone(),
+            }),
+            _ => Ok(left
+                .iter()
+                .map(|(key, ways)| {
+                    let name = sealing::name_of(Some(&new), key.hash());
+                    format!("{name} can still read `{}`, since {ways}", file.display())
+                })
+                .collect()),
+        }
     }
 
     /// The patterns that match these files, each once.

@@ -115,6 +115,55 @@ fn of_one_rule_only() {
 }
 
 #[test]
+fn nobody_is_said_to_be_revoked_who_still_reads() {
+    let desk = desk();
+    let list = desk.read("lithos-keys.yaml");
+    let by_group = list.replace("recipients: [prod]", "recipients: [beta, prod]");
+    let required =
+        by_group.replace("[beta, prod]", "[beta, alpha]") + "required-recipients: [beta]\n";
+    for (list, way) in [
+        (by_group, "files.*.yaml.recipients names prod"),
+        (required, "required-recipients names beta"),
+    ] {
+        desk.write("lithos-keys.yaml", &list);
+        let before = desk.read("s.yaml");
+        let run = desk.run(&["revoke", "beta", "s.yaml"], b"").expect_code(1);
+        assert!(run.stderr.contains(way), "{}", run.stderr);
+        assert!(
+            run.stderr.contains("hint: revoke the group"),
+            "{}",
+            run.stderr
+        );
+        assert_eq!(desk.read("lithos-keys.yaml"), list);
+        assert_eq!(desk.read("s.yaml"), before);
+    }
+    desk.run(&["revoke", "alpha", "s.yaml"], b"").expect_code(0);
+}
+
+#[test]
+fn of_a_revoked_group_it_is_said_who_still_reads() {
+    let desk = desk();
+    let list = desk.read("lithos-keys.yaml");
+    let list = list.replace("recipients: [prod]", "recipients: [beta, prod]");
+    desk.write("lithos-keys.yaml", &list);
+    let run = desk.run(&["revoke", "prod", "s.yaml"], b"").expect_code(0);
+    let warning =
+        "warning: beta can still read `s.yaml`, since files.*.yaml.recipients names beta\n";
+    assert_eq!(run.stderr, warning);
+    desk.get("beta", "s.yaml", "A").expect_code(0);
+    desk.get("alpha", "s.yaml", "A").expect_code(1);
+    // All of a group may be named besides.
+    desk.write(
+        "lithos-keys.yaml",
+        &list.replace("[beta, prod]", "[alpha, beta, prod]"),
+    );
+    let run = desk.run(&["revoke", "prod", "s.yaml"], b"").expect_code(1);
+    assert!(run.stderr.contains("cannot revoke prod"), "{}", run.stderr);
+    let run = desk.run(&["revoke", "prod"], b"").expect_code(0);
+    assert_eq!(run.stderr, "note: no token was taken out\n");
+}
+
+#[test]
 fn what_cannot_be_done_leaves_all_as_it_was() {
     let desk = desk();
     let alpha = key("alpha");
