@@ -251,10 +251,25 @@ impl Sheet {
         }
     }
 
+    /// Whether no other recipients file is nearer to a file.
+    fn counts_for(&self, file: &Path) -> Result<bool, Failure> {
+        let nearest = Recipients::locate(file)?;
+        Ok(nearest.is_some_and(|(path, _)| path == self.old.path))
+    }
+
     /// The patterns that match these files, each once.
     fn patterns_of(&self, files: &[PathBuf]) -> Result<Vec<String>, Failure> {
         let mut patterns: Vec<String> = Vec::new();
         for file in files {
+            if !self.counts_for(file)? {
+                return Err(Failure::Refused {
+                    what: format!("change who reads `{}`", file.display()),
+                    reason: format!(
+                        "`{}` does not count for it; name it by itself",
+                        self.old.path.display()
+                    ),
+                });
+            }
             let rule = self.old.rule(file).ok_or_else(|| Failure::Refused {
                 what: format!("change who reads `{}`", file.display()),
                 reason: format!("no pattern of `{}` matches it", self.old.path.display()),
@@ -272,7 +287,12 @@ impl Sheet {
         let root = self.old.path.parent().unwrap_or(Path::new("/")).to_owned();
         let here = std::env::current_dir().unwrap_or_default();
         let as_named = |path: PathBuf| path.strip_prefix(&here).map(Path::to_owned).unwrap_or(path);
-        let files: Vec<_> = reseal::files(&[root])?.into_iter().map(as_named).collect();
+        let mut files = Vec::new();
+        for file in reseal::files(&[root])? {
+            if self.counts_for(&file)? {
+                files.push(as_named(file));
+            }
+        }
         let others = [Other {
             path: &self.old.path,
             old: &self.original,

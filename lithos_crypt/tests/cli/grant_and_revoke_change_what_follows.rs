@@ -164,6 +164,38 @@ fn of_a_revoked_group_it_is_said_who_still_reads() {
 }
 
 #[test]
+fn files_for_which_a_nearer_recipients_file_counts_are_left_alone() {
+    let desk = Desk::with_recipients();
+    let list = desk.read("lithos-keys.yaml");
+    let list = list.replace("\"*.yaml\"", "\"**/*.yaml\"");
+    for name in ["lithos-keys.yaml", "inner/lithos-keys.yaml"] {
+        desk.write(name, &list);
+    }
+    for name in ["s.yaml", "deep/s.yaml", "inner/s.yaml"] {
+        desk.set(name, "A", "mGv7Qk2xWz9LrTb4");
+    }
+    let inner = desk.read("inner/s.yaml");
+    let alpha = key("alpha");
+    let run = desk.run(&["grant", "-i", &alpha, "gamma", "s.yaml"], b"");
+    assert_eq!(
+        run.expect_code(0).text(),
+        "gamma can read A in deep/s.yaml\ngamma can read A in s.yaml\n"
+    );
+    assert_eq!(desk.read("inner/s.yaml"), inner);
+    desk.run(&["revoke", "beta"], b"").expect_code(0);
+    desk.get("beta", "deep/s.yaml", "A").expect_code(1);
+    assert_eq!(desk.read("inner/s.yaml"), inner);
+    let both = ["revoke", "gamma", "s.yaml", "inner/s.yaml"];
+    let run = desk.run(&both, b"").expect_code(1);
+    assert!(
+        run.stderr.contains("does not count for it"),
+        "{}",
+        run.stderr
+    );
+    desk.get("gamma", "s.yaml", "A").expect_code(0);
+}
+
+#[test]
 fn what_cannot_be_done_leaves_all_as_it_was() {
     let desk = desk();
     let alpha = key("alpha");
