@@ -11,13 +11,13 @@ use super::plaintexts::{self, Found, Shown};
 use super::sealing::{SealTo, Sealer};
 use super::{doubts, key_files, report, rewrite, sealing, survey, table, types, versions};
 use crate::document::{Change, Document, Section};
-use crate::{PrivateKey, Token};
+use crate::{Label, PrivateKey, PublicKey, ShortHash, Token};
 
 /// Edit the secrets of FILE with $VISUAL or $EDITOR
 ///
 /// The editor shows the plaintexts in a file in memory (tmpfs), which is gone
-/// with its end. Only values that were changed get new tokens, for the
-/// namespaces that they had; new ones are sealed as `set` does. Without `-i`
+/// with its end. Only values that were changed get new tokens, each key for the
+/// namespaces that it had; new ones are sealed as `set` does. Without `-i`
 /// nothing is opened: placeholders stand for values, and new values can be put
 /// there or added.
 ///
@@ -176,8 +176,7 @@ fn sealer_for(options: &Options, keys: &[PrivateKey]) -> Result<Sealer, Failure>
 
 /// With only the editor's own keys to seal to, others must not lose a secret.
 fn refuse_to_lose_readers(old: Option<&Shown>, sealer: &Sealer) -> Result<(), Failure> {
-    let tokens = old.into_iter().flat_map(|old| &old.tokens);
-    let mut labels = tokens.filter_map(|text| Some(text.parse::<Token>().ok()?.label()));
+    let mut labels = old.map(Shown::labels).unwrap_or_default().into_iter();
     let stranger = labels.find(|label| sealer.keys.iter().all(|key| key.hash() != label.key));
     match (old, stranger) {
         (Some(old), Some(label)) => Err(Failure::Refused {
@@ -191,7 +190,7 @@ fn refuse_to_lose_readers(old: Option<&Shown>, sealer: &Sealer) -> Result<(), Fa
     }
 }
 
-/// For the namespaces that it had.
+/// For each key the namespaces that it had; all of them for a key that had none.
 fn seal(new: &Found, old: Option<&Shown>, sealer: &Sealer) -> Result<Vec<String>, Failure> {
     let had = old.map_or(&[][..], |old| &old.namespaces);
     let namespaces = if had.is_empty() {
@@ -199,11 +198,23 @@ fn seal(new: &Found, old: Option<&Shown>, sealer: &Sealer) -> Result<Vec<String>
     } else {
         had
     };
+    let labels = old.map(Shown::labels).unwrap_or_default();
     let mut tokens = Vec::new();
     for namespace in namespaces {
-        tokens.extend(sealing::seal(&sealer.keys, namespace, new.text.as_bytes())?);
+        let keys = keys_for(namespace.hash(), &sealer.keys, &labels);
+        tokens.extend(sealing::seal(&keys, namespace, new.text.as_bytes())?);
     }
     Ok(tokens.iter().map(Token::to_string).collect())
+}
+
+/// The keys that had a namespace, and those that had none at all.
+fn keys_for(namespace: ShortHash, keys: &[PublicKey], labels: &[Label]) -> Vec<PublicKey> {
+    let keys = keys.iter().filter(|key| {
+        let had = labels.iter().filter(|label| label.key == key.hash());
+        let had: Vec<_> = had.map(|label| label.namespace).collect();
+        had.is_empty() || had.contains(&namespace)
+    });
+    keys.cloned().collect()
 }
 
 /// The document with the changes, unless somebody else changed the same secrets.

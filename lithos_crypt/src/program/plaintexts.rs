@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 use super::types;
 use super::versions::{self, Texts};
 use crate::document::{Document, Entry, Section};
-use crate::{Allowed, Delivery, Namespace, PrivateKey, SecretType, Token};
+use crate::{Allowed, Delivery, Label, Namespace, PrivateKey, SecretType, Token};
 
 /// A secret as it is shown.
 pub struct Shown {
@@ -36,6 +36,13 @@ impl Shown {
             kind: types::of_entry(entry).ok().flatten(),
             namespaces,
         }
+    }
+
+    /// The labels of its tokens.
+    pub fn labels(&self) -> Vec<Label> {
+        let tokens = self.tokens.iter();
+        let tokens = tokens.filter_map(|text| text.parse::<Token>().ok());
+        tokens.map(|token| token.label()).collect()
     }
 
     fn is_opened(&self) -> bool {

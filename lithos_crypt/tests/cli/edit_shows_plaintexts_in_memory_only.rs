@@ -4,7 +4,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::desk::{Desk, tokens};
-use crate::support::{Run, feed, key, seal};
+use crate::support::{Run, feed, key, seal, seal_to};
 
 fn desk() -> Desk {
     let desk = Desk::new();
@@ -176,6 +176,34 @@ fn who_else_reads_a_secret_is_not_lost() {
         run.stderr
     );
     assert_eq!(desk.read("web.yaml"), before);
+}
+
+#[test]
+fn each_key_keeps_the_namespaces_that_it_had() {
+    let desk = desk();
+    let [alpha, beta] = ["alpha", "beta"];
+    let of = |who: &str, namespace: &str| seal_to(who, namespace, b"value of a");
+    let all = [of(alpha, "shop"), of(alpha, "blog"), of(beta, "blog")];
+    desk.write("web.yaml", &format!("A: [{}]\n", all.join(", ")));
+    let script = "sed -i 's/value of a/mGv7Qk2xWz9LrTb4mGv7/' \"$1\"";
+    let (public, identity) = (
+        [alpha, beta, "gamma"].map(|name| key(&format!("{name}.pub"))),
+        key(alpha),
+    );
+    let [a, b, c] = &public;
+    edited(&desk, script, &["-i", &identity, "-k", a, "-k", b, "-k", c]).expect_code(0);
+    assert_eq!(tokens(&desk.read("web.yaml")).len(), 5, "gamma has both");
+    for (who, namespace, code) in [
+        (alpha, "shop", 0),
+        (alpha, "blog", 0),
+        (beta, "blog", 0),
+        (beta, "shop", 1),
+        ("gamma", "shop", 0),
+        ("gamma", "blog", 0),
+    ] {
+        let get = ["get", "-i", &key(who), "-n", namespace, "web.yaml", "A"];
+        desk.run(&get, b"").expect_code(code);
+    }
 }
 
 #[test]

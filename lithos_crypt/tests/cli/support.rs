@@ -69,12 +69,17 @@ pub fn feed(command: &mut Command, stdin: &[u8]) -> Run {
 
 /// Seals with the key alpha, quietly.
 pub fn seal(namespace: &str, secret: &[u8]) -> String {
+    seal_to("alpha", namespace, secret)
+}
+
+/// The same with another key of the vectors.
+pub fn seal_to(name: &str, namespace: &str, secret: &[u8]) -> String {
     let run = run(
         &[
             "encrypt",
             "--exact",
             "-k",
-            &key("alpha.pub"),
+            &key(&format!("{name}.pub")),
             "-n",
             namespace,
         ],
