@@ -1,7 +1,8 @@
 //! `edit`: a file's secrets in the user's editor.
 
+use std::collections::HashSet;
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -11,7 +12,7 @@ use super::plaintexts::{self, Found, Shown};
 use super::sealing::{SealTo, Sealer};
 use super::{doubts, key_files, report, rewrite, sealing, survey, table, types, versions};
 use crate::document::{Change, Document, Section};
-use crate::{Label, PrivateKey, PublicKey, ShortHash, Token};
+use crate::{Label, Namespace, PrivateKey, PublicKey, ShortHash, Token};
 
 /// Edit the secrets of FILE with $VISUAL or $EDITOR
 ///
@@ -19,7 +20,7 @@ use crate::{Label, PrivateKey, PublicKey, ShortHash, Token};
 /// with its end. Only values that were changed get new tokens, each key for the
 /// namespaces that it had; new ones are sealed as `set` does. Without `-i`
 /// nothing is opened: placeholders stand for values, and new values can be put
-/// there or added.
+/// there or added, for namespaces that `-n` or lithos-keys.yaml names.
 ///
 /// vim, nano and emacs are told to keep no undo, swap and backup files; of
 /// other editors you must know where they keep them. Memory may be swapped out.
@@ -142,7 +143,7 @@ fn changes(
         changes.push(Change {
             section: new.section.clone(),
             name: new.name.clone(),
-            tokens: seal(new, old, sealer)?,
+            tokens: seal(new, old, sealer, &options.file)?,
         });
     }
     let is_gone = |old: &&Shown| {
@@ -191,20 +192,45 @@ fn refuse_to_lose_readers(old: Option<&Shown>, sealer: &Sealer) -> Result<(), Fa
 }
 
 /// For each key the namespaces that it had; all of them for a key that had none.
-fn seal(new: &Found, old: Option<&Shown>, sealer: &Sealer) -> Result<Vec<String>, Failure> {
-    let had = old.map_or(&[][..], |old| &old.namespaces);
-    let namespaces = if had.is_empty() {
-        std::slice::from_ref(&sealer.namespace)
-    } else {
-        had
-    };
+fn seal(
+    new: &Found,
+    old: Option<&Shown>,
+    sealer: &Sealer,
+    file: &Path,
+) -> Result<Vec<String>, Failure> {
     let labels = old.map(Shown::labels).unwrap_or_default();
+    let mut hashes: Vec<_> = labels.iter().map(|label| label.namespace).collect();
+    if hashes.is_empty() {
+        hashes.push(sealer.namespace.hash());
+    }
+    let mut seen = HashSet::new();
+    hashes.retain(|hash| seen.insert(*hash));
     let mut tokens = Vec::new();
-    for namespace in namespaces {
-        let keys = keys_for(namespace.hash(), &sealer.keys, &labels);
+    for hash in hashes {
+        let keys = keys_for(hash, &sealer.keys, &labels);
+        if keys.is_empty() {
+            continue;
+        }
+        let known = known_namespaces(old, sealer, file);
+        let namespace = known.iter().find(|known| known.hash() == hash);
+        let namespace = namespace.ok_or_else(|| Failure::UnknownNamespace {
+            name: new.name.clone(),
+            namespace: hash,
+        })?;
         tokens.extend(sealing::seal(&keys, namespace, new.text.as_bytes())?);
     }
     Ok(tokens.iter().map(Token::to_string).collect())
+}
+
+/// Those that are known by more than their hashes: of opened tokens, for the file,
+/// and the empty one.
+fn known_namespaces(old: Option<&Shown>, sealer: &Sealer, file: &Path) -> Vec<Namespace> {
+    let opened = old.map_or(&[][..], |old| &old.namespaces);
+    let listed = sealer.recipients.as_ref();
+    let rule = listed.and_then(|listed| listed.rule(file));
+    let listed = rule.map_or(&[][..], |rule| &rule.namespaces);
+    let others = [sealer.namespace.clone(), Namespace::default()];
+    [opened, listed, &others].concat()
 }
 
 /// The keys that had a namespace, and those that had none at all.

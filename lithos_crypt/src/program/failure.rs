@@ -163,6 +163,11 @@ quick_error! {
         StillReads { who: String, path: PathBuf, ways: String } {
             display("cannot revoke {}: it could still read `{}`, since {}", who, path.display(), ways)
         }
+        /// A secret that must stay for a namespace of which only the hash is known.
+        UnknownNamespace { name: String, namespace: ShortHash } {
+            display("cannot seal {} anew: it is for a namespace of which only the hash {} is known",
+                name, namespace)
+        }
         /// A command needs a recipients file and there is none.
         NoRecipientsFile { path: PathBuf } {
             display("cannot find lithos-keys.yaml in the directory of `{}` or above, up to its repository's root",
@@ -263,6 +268,10 @@ impl Failure {
             Failure::StillReads { .. } => Some(
                 "revoke the group that is named for it, or revoke without naming files, \
                  which takes a name out of every list",
+            ),
+            Failure::UnknownNamespace { .. } => Some(
+                "name it with `-n NS` or for the file in lithos-keys.yaml, \
+                 or a key that opens the secret with `-i KEY`",
             ),
             Failure::NoToken => {
                 Some("give tokens with `-d TOKEN`, or one a line on standard input")

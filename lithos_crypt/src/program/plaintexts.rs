@@ -18,20 +18,21 @@ pub struct Shown {
     pub tokens: Texts,
     /// What its value must be, if that is noted.
     pub kind: Option<SecretType>,
-    /// What its tokens are for, if it is opened.
+    /// The namespaces of those that a key opens.
     pub namespaces: Vec<Namespace>,
+    is_opened: bool,
 }
 
 impl Shown {
     /// The value if a key opens it and all its tokens say the same.
     pub fn of(entry: &Entry<'_>, keys: &[PrivateKey]) -> Shown {
         let texts = versions::texts(entry);
-        let opened = opened(&texts, keys);
-        let (text, namespaces) = opened.unwrap_or_else(|| (placeholder(&texts), Vec::new()));
+        let (value, namespaces) = opened(&texts, keys);
         Shown {
             section: entry.section().clone(),
             name: entry.name().to_owned(),
-            text,
+            is_opened: value.is_some(),
+            text: value.unwrap_or_else(|| placeholder(&texts)),
             tokens: texts,
             kind: types::of_entry(entry).ok().flatten(),
             namespaces,
@@ -44,36 +45,34 @@ impl Shown {
         let tokens = tokens.filter_map(|text| text.parse::<Token>().ok());
         tokens.map(|token| token.label()).collect()
     }
-
-    fn is_opened(&self) -> bool {
-        !self.namespaces.is_empty()
-    }
 }
 
-fn opened(texts: &Texts, keys: &[PrivateKey]) -> Option<(Zeroizing<String>, Vec<Namespace>)> {
-    let tokens: Vec<Token> = texts
-        .iter()
-        .map(|t| t.parse().ok())
-        .collect::<Option<_>>()?;
-    let first = tokens.first()?.label().secret;
+/// The value, if it is a text and all tokens say the same, and the namespaces of
+/// the tokens that are opened.
+fn opened(texts: &Texts, keys: &[PrivateKey]) -> (Option<Zeroizing<String>>, Vec<Namespace>) {
     let (mut value, mut namespaces) = (None, Vec::<Namespace>::new());
-    for token in &tokens {
+    let tokens = texts.iter().map(|text| text.parse::<Token>().ok());
+    let tokens: Vec<_> = tokens.collect();
+    for token in tokens.iter().flatten() {
         let Ok(secret) = token.open(keys, Allowed::Any, Delivery::File) else {
             continue;
         };
-        let text = String::from_utf8(secret.expose().to_vec()).ok()?;
-        value = Some(Zeroizing::new(text));
+        value = std::str::from_utf8(secret.expose())
+            .ok()
+            .map(|text| Zeroizing::new(text.to_owned()));
         if !namespaces.contains(secret.namespace()) {
             namespaces.push(secret.namespace().clone());
         }
     }
-    let is_whole = tokens.iter().map(Token::label).all(|label| {
-        let is_open = namespaces
-            .iter()
-            .any(|known| known.hash() == label.namespace);
-        is_open && label.secret == first
+    let label = |token: &Option<Token>| token.as_ref().map(Token::label);
+    let first = tokens.first().and_then(label);
+    let is_whole = tokens.iter().map(label).all(|found| {
+        found.zip(first).is_some_and(|(label, first)| {
+            let mut known = namespaces.iter();
+            label.secret == first.secret && known.any(|known| known.hash() == label.namespace)
+        })
     });
-    Some((value.filter(|_| is_whole)?, namespaces))
+    (value.filter(|_| is_whole), namespaces)
 }
 
 /// What stands for tokens that are not opened: their labels. Of a plaintext in
@@ -124,10 +123,10 @@ fn render_as(file: &str, secrets: &[Shown], with_blocks: bool) -> Zeroizing<Stri
         let indent = "  ".repeat(path.len());
         above = path;
         *text += &format!("{indent}{}: ", name(&secret.name));
-        let is_block = with_blocks && secret.is_opened();
+        let is_block = with_blocks && secret.is_opened;
         match block(&secret.text, &indent).filter(|_| is_block) {
             Some(block) => *text += &block,
-            None if secret.is_opened() => *text += &quoted(&secret.text),
+            None if secret.is_opened => *text += &quoted(&secret.text),
             None => *text += &secret.text,
         }
         text.push('\n');
@@ -244,6 +243,7 @@ mod tests {
             tokens: Vec::new(),
             kind: None,
             namespaces: vec![Namespace::default()],
+            is_opened: true,
         }
     }
 

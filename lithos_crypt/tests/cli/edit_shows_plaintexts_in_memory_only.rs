@@ -107,10 +107,10 @@ fn without_a_key_placeholders_stand_for_values() {
     let desk = desk();
     let beta = key("beta.pub");
     let script = "cp \"$1\" seen; sed -i 's/A: <.*/A: \"mGv7Qk2xWz9LrTb4mGv7\"/' \"$1\"";
-    let run = edited(&desk, script, &["-k", &beta, "-n", "other"]).expect_code(0);
+    let run = edited(&desk, script, &["-k", &beta, "-n", "shop"]).expect_code(0);
     assert_eq!(run.text(), "changed A\n");
     assert!(!desk.read("seen").contains("value of"));
-    let get = ["get", "-i", &key("beta"), "-n", "other", "web.yaml", "A"];
+    let get = ["get", "-i", &key("beta"), "-n", "shop", "web.yaml", "A"];
     desk.run(&get, b"").expect_code(0);
     desk.get("alpha", "web.yaml", "B").expect_code(0);
     // What stands for one value cannot be put elsewhere.
@@ -203,6 +203,53 @@ fn each_key_keeps_the_namespaces_that_it_had() {
     ] {
         let get = ["get", "-i", &key(who), "-n", namespace, "web.yaml", "A"];
         desk.run(&get, b"").expect_code(code);
+    }
+}
+
+const TYPE_OVER_A: &str = "sed -i 's/A: <.*/A: \"mGv7Qk2xWz9LrTb4mGv7\"/' \"$1\"";
+
+#[test]
+fn what_is_typed_over_a_placeholder_keeps_its_namespace() {
+    // `other` is the second of the two that the recipients file names.
+    for namespace in ["myapp", "other", ""] {
+        let desk = Desk::with_recipients();
+        desk.write(
+            "web.yaml",
+            &format!("A: {}\n", seal(namespace, b"value of a")),
+        );
+        edited(&desk, TYPE_OVER_A, &[]).expect_code(0);
+        let get = ["get", "-i", &key("alpha"), "-n", namespace, "web.yaml", "A"];
+        let run = desk.run(&get, b"").expect_code(0);
+        assert_eq!(run.text(), "mGv7Qk2xWz9LrTb4mGv7");
+    }
+    // One that a key opens and that is no text is a placeholder, too.
+    let desk = desk();
+    let script = "sed -i 's/c: <.*/c: \"mGv7Qk2xWz9LrTb4mGv7\"/' \"$1\"";
+    edited(&desk, script, &with_alpha(&key("alpha"))).expect_code(0);
+    let get = ["get", "-i", &key("alpha"), "-n", "shop", "web.yaml", "/c"];
+    desk.run(&get, b"").expect_code(0);
+}
+
+#[test]
+fn a_namespace_of_which_only_the_hash_is_known_is_not_replaced() {
+    let alpha = key("alpha.pub");
+    let unlisted = Desk::with_recipients();
+    unlisted.write("web.yaml", &format!("A: {}\n", seal("shop", b"value of a")));
+    for (desk, more) in [
+        (desk(), &["-k", &alpha][..]),
+        (desk(), &["-k", &alpha, "-n", "blog"]),
+        (unlisted, &[]),
+    ] {
+        let before = desk.read("web.yaml");
+        let run = edited(&desk, TYPE_OVER_A, more).expect_code(1);
+        let reason = "cannot seal A anew: it is for a namespace of which only the hash";
+        assert!(run.stderr.contains(reason), "{}", run.stderr);
+        assert!(
+            run.stderr.contains("hint: name it with `-n NS`"),
+            "{}",
+            run.stderr
+        );
+        assert_eq!(desk.read("web.yaml"), before);
     }
 }
 
