@@ -134,7 +134,7 @@ impl Document {
     }
 
     /// Refuses a section that is there more than once: who reads it may take either.
-    fn refuse_twice(&self, section: &Section) -> Result<(), EditError> {
+    pub(super) fn refuse_twice(&self, section: &Section) -> Result<(), EditError> {
         let mut node = self.root();
         for part in section.path() {
             let entries = node.and_then(Node::entries).unwrap_or_default().iter();

@@ -130,6 +130,12 @@ impl<'a> Entry<'a> {
         repeated.map(|(_, place)| place).collect()
     }
 
+    /// Whether anything stands beside `value`.
+    pub fn has_extras(&self) -> bool {
+        let mut extras = self.node.entries().unwrap_or_default().iter();
+        extras.any(|(key, _)| !key.is_key("value"))
+    }
+
     /// The node that holds the token or the list of them.
     pub(super) fn value_node(&self) -> &'a Node {
         match self.node.get("value") {

@@ -196,13 +196,13 @@ impl<'a> Insertion<'a> {
 }
 
 /// Whether every reader of YAML takes the name for the same text.
-fn is_plain_name(name: &str) -> bool {
+pub(super) fn is_plain_name(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_./-".contains(&byte);
     !name.is_empty() && name.bytes().all(plain)
 }
 
 /// The name, quoted where a reader could take it for something else.
-fn quoted(name: &str) -> String {
+pub(super) fn quoted(name: &str) -> String {
     let words = [
         "null", "true", "false", "yes", "no", "on", "off", "y", "n", "value",
     ];

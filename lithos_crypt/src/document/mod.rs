@@ -14,6 +14,7 @@ mod insert;
 mod lists;
 mod outline;
 mod patch;
+mod rename;
 mod replace;
 mod tree;
 

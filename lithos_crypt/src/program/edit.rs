@@ -11,14 +11,16 @@ use super::failure::Failure;
 use super::plaintexts::{self, Found, Shown};
 use super::sealing::{SealTo, Sealer};
 use super::{doubts, key_files, report, rewrite, sealing, survey, table, types, versions};
-use crate::document::{Change, Document, Section};
+use crate::document::{Change, Document, EditError, Section};
 use crate::{Label, Namespace, PrivateKey, PublicKey, ShortHash, Token};
 
 /// Edit the secrets of FILE with $VISUAL or $EDITOR
 ///
 /// The editor shows the plaintexts in a file in memory (tmpfs), which is gone
 /// with its end. Only values that were changed get new tokens, each key for the
-/// namespaces that it had; new ones are sealed as `set` does. Without `-i`
+/// namespaces that it had; new ones are sealed as `set` does. A value that is
+/// there as it was, under one other name, is renamed: tokens, extras and comments
+/// stay. What is removed goes with its extras, with a warning. Without `-i`
 /// nothing is opened: placeholders stand for values, and new values can be put
 /// there or added, for namespaces that `-n` or lithos-keys.yaml names.
 ///
@@ -64,13 +66,16 @@ pub fn run(options: Options) -> Result<(), Failure> {
     })?;
     let is_secrets_file = !surveyed.document.has_sections();
     let found = edited(&text, is_secrets_file, options.on_disk)?;
-    let changes = changes(&options, &shown, &found, &keys)?;
-    if changes.is_empty() {
+    let renames = renames(&shown, &found);
+    let changes = changes(&options, &shown, &found, &renames, &keys)?;
+    if renames.is_empty() && changes.is_empty() {
         report::note("nothing was changed");
         return Ok(());
     }
-    rewrite::change(file, |document| put(document, &options, &shown, &changes))?;
-    print(&shown, &changes)
+    rewrite::change(file, |document| {
+        put(document, file, &shown, &renames, &changes)
+    })?;
+    print(&shown, &renames, &changes)
 }
 
 /// What the user makes of the text. One that cannot be read can be edited again.
@@ -107,20 +112,44 @@ fn again(failure: &Failure) -> bool {
     read.is_ok_and(|length| length > 0) && !answer.trim().eq_ignore_ascii_case("n")
 }
 
-/// What must change in the file; sealed, so no plaintext is held any longer.
+/// A secret that has another name, and is the same.
+struct Rename<'a> {
+    old: &'a Shown,
+    new: &'a Found,
+}
+
+/// What is gone from a section and has come there under one other name. Of
+/// several with one value it cannot be told which is which.
+fn renames<'a>(shown: &'a [Shown], found: &'a [Found]) -> Vec<Rename<'a>> {
+    let come: Vec<_> = found
+        .iter()
+        .filter(|new| old_of(shown, new).is_none())
+        .collect();
+    let gone: Vec<_> = gone(shown, found).collect();
+    let is_alike = |old: &Shown, new: &Found| old.section == new.section && old.text == new.text;
+    let rename = |old: &&'a Shown| {
+        let mut alike = come.iter().filter(|new| is_alike(old, new));
+        let new = alike.next().filter(|_| alike.next().is_none())?;
+        let olds = gone.iter().filter(|other| is_alike(other, new));
+        (olds.count() == 1).then_some(Rename { old, new })
+    };
+    gone.iter().filter_map(rename).collect()
+}
+
+/// What must change in the file besides; sealed, so no plaintext is held any longer.
 fn changes(
     options: &Options,
     shown: &[Shown],
     found: &[Found],
+    renames: &[Rename<'_>],
     keys: &[PrivateKey],
 ) -> Result<Vec<Change>, Failure> {
     let mut changes = Vec::new();
     let mut sealer = None;
     for new in found {
-        let old = shown
-            .iter()
-            .find(|old| is_same(old, &new.section, &new.name));
-        if old.is_some_and(|old| old.text == new.text) {
+        let old = old_of(shown, new);
+        let is_renamed = renames.iter().any(|rename| std::ptr::eq(rename.new, new));
+        if is_renamed || old.is_some_and(|old| old.text == new.text) {
             continue;
         }
         if plaintexts::is_placeholder(&new.text) {
@@ -133,30 +162,62 @@ fn changes(
             Some(sealer) => sealer,
             empty => empty.insert(sealer_for(options, keys)?),
         };
-        if sealer.recipients.is_none() && options.seal_to.key_files.is_empty() {
-            refuse_to_lose_readers(old, sealer)?;
-        }
-        let kind = old.and_then(|old| old.kind);
-        // What was typed is not thrown away for it.
-        types::warn(kind, &new.name, new.text.as_bytes());
-        doubts::warn(new.text.as_bytes(), true);
-        changes.push(Change {
-            section: new.section.clone(),
-            name: new.name.clone(),
-            tokens: seal(new, old, sealer, &options.file)?,
-        });
+        changes.push(sealed(options, old, new, sealer)?);
     }
-    let is_gone = |old: &&Shown| {
-        !found
-            .iter()
-            .any(|new| is_same(old, &new.section, &new.name))
-    };
-    changes.extend(shown.iter().filter(is_gone).map(|old| Change {
+    let is_renamed = |old: &&Shown| renames.iter().any(|rename| std::ptr::eq(rename.old, *old));
+    let removed = gone(shown, found).filter(|old| !is_renamed(old));
+    changes.extend(removed.map(removal));
+    Ok(changes)
+}
+
+fn sealed(
+    options: &Options,
+    old: Option<&Shown>,
+    new: &Found,
+    sealer: &Sealer,
+) -> Result<Change, Failure> {
+    if sealer.recipients.is_none() && options.seal_to.key_files.is_empty() {
+        refuse_to_lose_readers(old, sealer)?;
+    }
+    let kind = old.and_then(|old| old.kind);
+    // What was typed is not thrown away for it.
+    types::warn(kind, &new.name, new.text.as_bytes());
+    doubts::warn(new.text.as_bytes(), true);
+    Ok(Change {
+        section: new.section.clone(),
+        name: new.name.clone(),
+        tokens: seal(new, old, sealer, &options.file)?,
+    })
+}
+
+/// Says what goes unseen with it: the editor shows values alone.
+fn removal(old: &Shown) -> Change {
+    if old.has_extras {
+        report::warning(format_args!(
+            "{} is removed with what stands beside its value",
+            old.name
+        ));
+        report::hint("to rename a secret and keep that, change nothing but its name");
+    }
+    Change {
         section: old.section.clone(),
         name: old.name.clone(),
         tokens: Vec::new(),
-    }));
-    Ok(changes)
+    }
+}
+
+/// What was shown and is not there any more.
+fn gone<'a>(shown: &'a [Shown], found: &[Found]) -> impl Iterator<Item = &'a Shown> {
+    shown.iter().filter(|old| {
+        let mut found = found.iter();
+        !found.any(|new| is_same(old, &new.section, &new.name))
+    })
+}
+
+fn old_of<'a>(shown: &'a [Shown], new: &Found) -> Option<&'a Shown> {
+    shown
+        .iter()
+        .find(|old| is_same(old, &new.section, &new.name))
 }
 
 fn is_same(shown: &Shown, section: &Section, name: &str) -> bool {
@@ -246,27 +307,46 @@ fn keys_for(namespace: ShortHash, keys: &[PublicKey], labels: &[Label]) -> Vec<P
 /// The document with the changes, unless somebody else changed the same secrets.
 fn put(
     document: Document,
-    options: &Options,
+    path: &Path,
     shown: &[Shown],
+    renames: &[Rename<'_>],
     changes: &[Change],
 ) -> Result<Document, Failure> {
-    let path = options.file.clone();
-    for change in changes {
-        let entries = document.named(&change.name);
-        let now = entries.iter().find(|now| *now.section() == change.section);
-        let then = shown
-            .iter()
-            .find(|old| is_same(old, &change.section, &change.name));
+    let changed = changes.iter().map(|change| (&change.section, &change.name));
+    let renamed = renames
+        .iter()
+        .flat_map(|Rename { old, new }| [(&old.section, &old.name), (&new.section, &new.name)]);
+    for (section, name) in changed.chain(renamed) {
+        let entries = document.named(name);
+        let now = entries.iter().find(|now| now.section() == section);
+        let then = shown.iter().find(|old| is_same(old, section, name));
         if now.map(versions::texts).as_ref() != then.map(|then| &then.tokens) {
+            let path = path.to_owned();
             return Err(Failure::Meanwhile { path });
         }
     }
-    let edited = document.edited(changes);
-    edited.map_err(|cause| Failure::Edit { path, cause })
+    edit(&document, renames, changes).map_err(|cause| Failure::Edit {
+        path: path.to_owned(),
+        cause,
+    })
 }
 
-fn print(shown: &[Shown], changes: &[Change]) -> Result<(), Failure> {
-    let line = |change: &Change| {
+fn edit(
+    document: &Document,
+    renames: &[Rename<'_>],
+    changes: &[Change],
+) -> Result<Document, EditError> {
+    let mut edited = document.edited(changes)?;
+    for Rename { old, new } in renames {
+        edited = edited.renamed(&old.section, &old.name, &new.name)?;
+    }
+    Ok(edited)
+}
+
+fn print(shown: &[Shown], renames: &[Rename<'_>], changes: &[Change]) -> Result<(), Failure> {
+    let renamed =
+        |Rename { old, new }: &Rename<'_>| format!("renamed {} to {}\n", old.name, new.name);
+    let changed = |change: &Change| {
         let was = shown
             .iter()
             .any(|old| is_same(old, &change.section, &change.name));
@@ -277,5 +357,6 @@ fn print(shown: &[Shown], changes: &[Change]) -> Result<(), Failure> {
         };
         format!("{what} {}\n", change.name)
     };
-    table::out(&changes.iter().map(line).collect::<String>())
+    let lines = renames.iter().map(renamed);
+    table::out(&lines.chain(changes.iter().map(changed)).collect::<String>())
 }

@@ -18,6 +18,8 @@ pub struct Shown {
     pub tokens: Texts,
     /// What its value must be, if that is noted.
     pub kind: Option<SecretType>,
+    /// Something is said of it beside its value.
+    pub has_extras: bool,
     /// The namespaces of those that a key opens.
     pub namespaces: Vec<Namespace>,
     is_opened: bool,
@@ -35,6 +37,7 @@ impl Shown {
             text: value.unwrap_or_else(|| placeholder(&texts)),
             tokens: texts,
             kind: types::of_entry(entry).ok().flatten(),
+            has_extras: entry.has_extras(),
             namespaces,
         }
     }
@@ -242,6 +245,7 @@ mod tests {
             text: Zeroizing::new(text),
             tokens: Vec::new(),
             kind: None,
+            has_extras: false,
             namespaces: vec![Namespace::default()],
             is_opened: true,
         }

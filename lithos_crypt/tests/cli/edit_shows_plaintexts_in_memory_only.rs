@@ -254,6 +254,60 @@ fn a_namespace_of_which_only_the_hash_is_known_is_not_replaced() {
 }
 
 #[test]
+fn another_name_alone_keeps_all_that_a_secret_has() {
+    let alpha = key("alpha");
+    for (more, shown) in [(&["-i", &alpha][..], "value of a"), (&[], "<sealed ")] {
+        let desk = desk();
+        let [a, b] = [&b"value of a"[..], b"value of b"].map(|v| seal("shop", v));
+        let text = format!(
+            "secret-environ:\n  OLD_A: {{ value: {a}, expires: 2030-01-31 }} # of a\n  \
+             B: x\n  OLD_B:\n    # why\n    value: {b} # of b\n    transform: yescrypt\n"
+        );
+        desk.write("web.yaml", &text);
+        let script = format!("grep -q '{shown}' \"$1\"; sed -i s/OLD_/NEW_/ \"$1\"");
+        let run = edited(&desk, &script, more).expect_code(0);
+        assert_eq!(
+            run.text(),
+            "renamed OLD_A to NEW_A\nrenamed OLD_B to NEW_B\n"
+        );
+        assert!(!run.stderr.contains("beside its value"), "{}", run.stderr);
+        assert_eq!(desk.read("web.yaml"), text.replace("OLD_", "NEW_"));
+    }
+}
+
+#[test]
+fn what_is_removed_with_its_extras_is_warned_of() {
+    let [a, b] = [&b"value of a"[..], b"value of a"].map(|v| seal("shop", v));
+    let warning = "warning: A is removed with what stands beside its value\nhint: to rename";
+    for script in [
+        "sed -i '/^  A:/d' \"$1\"",
+        // Neither can be told which of two it is, nor that another value is the same.
+        "sed -i 's/^  A:/  D:/; s/^  B:/  E:/' \"$1\"",
+        "sed -i 's/^  A:.*/  D: mGv7Qk2xWz9LrTb4mGv7/' \"$1\"",
+    ] {
+        let desk = desk();
+        let text = format!("secret-environ:\n  A: {{ value: {a}, type: text }}\n  B: {b}\n");
+        desk.write("web.yaml", &text);
+        let run = edited(&desk, script, &with_alpha(&key("alpha"))).expect_code(0);
+        assert!(run.stderr.contains(warning), "{}", run.stderr);
+        assert!(run.text().contains("removed A\n"), "{}", run.text());
+        assert!(!run.stderr.contains("B is removed"), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn a_name_that_somebody_else_took_meanwhile_stays() {
+    let desk = desk();
+    let other = seal("shop", b"set meanwhile");
+    let script =
+        format!("sed -i 's/^  A:/  D:/' \"$1\"; sed -i 's|^  B:|  D: {other}\\n&|' web.yaml");
+    let run = edited(&desk, &script, &with_alpha(&key("alpha"))).expect_code(1);
+    assert!(run.stderr.contains("by somebody else"), "{}", run.stderr);
+    assert!(desk.read("web.yaml").contains(&format!("  D: {other}\n")));
+    assert!(desk.read("web.yaml").contains("  A: "));
+}
+
+#[test]
 fn what_somebody_else_set_meanwhile_stays() {
     let desk = desk();
     let other = seal("shop", b"set meanwhile");
