@@ -2,7 +2,8 @@
 
 use std::rc::Rc;
 
-use lithos::check::explain::{self, Origins};
+use lithos::check::explain;
+use lithos::resolve::Origins;
 use lithos::resolve::difference::difference;
 use lithos::resolve::plan::Plan;
 

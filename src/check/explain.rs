@@ -5,7 +5,6 @@
 
 mod confinement;
 
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::rc::Rc;
 
@@ -14,14 +13,11 @@ use lithos_crypt::Token;
 use crate::config::process::Kind;
 use crate::config::secret::Transform;
 use crate::config::units::IdMap;
-use crate::resolve::paths;
 use crate::resolve::plan::{
     Content, EnvValue, MASKED_FROM_ROOT, MASKED_IN_PROC, MASKED_IN_SYS, MountSource, Network,
     Owner, Piece, Plan, READONLY_IN_PROC, Sealed, Socket,
 };
-
-/// Where each secret comes from, by its name in the plan.
-pub type Origins = BTreeMap<String, String>;
+use crate::resolve::{Origins, paths};
 
 /// Explains one process: its first container, and how the others differ.
 pub fn process(out: &mut dyn Write, plans: &[Rc<Plan>], origins: &Origins) -> io::Result<()> {
@@ -264,7 +260,7 @@ fn secrets(plan: &Plan, origins: &Origins) -> Vec<Row> {
 
 fn from(name: &str, origins: &Origins) -> String {
     let origin = origins.get(name);
-    origin.map_or(String::new(), |origin| format!(", from {origin}"))
+    origin.map_or(String::new(), |origin| format!(", from {}", origin.section))
 }
 
 /// A row for each of its tokens.

@@ -17,7 +17,7 @@ use crate::cause::Cause;
 use crate::knot::command_line::Request;
 use crate::load::{ProcessLoad, SandboxLoad};
 use crate::name::Name;
-use crate::problem::{Place, Problem, Severity, Source};
+use crate::problem::{Problem, Severity, Source};
 use crate::resolve::plan::Secrets;
 use crate::sys::memfd;
 
@@ -147,18 +147,18 @@ pub fn verify(knot: &Path, secrets: &[&Secrets]) -> Result<Vec<Refused>, VerifyE
 }
 
 fn refused_problem(sandbox: &Name, process: &ProcessLoad, refused: &Refused) -> Problem {
-    let section = match refused.variable.starts_with('/') {
-        true => "secret-files",
-        false => "secret-environ",
-    };
-    let steps = [section, &refused.variable].map(Into::into);
-    Problem {
-        place: Place::Value(steps.into()),
-        message: format!(
-            "the secret `{}` cannot be delivered: {}",
-            refused.variable, refused.error
-        ),
+    let message = format!(
+        "the secret `{}` cannot be delivered: {}",
+        refused.variable, refused.error
+    );
+    let problem = Problem {
+        message,
         ..about(sandbox, process)
+    };
+    let template = process.template.as_ref();
+    match template.and_then(|template| template.origin(&refused.variable)) {
+        Some(origin) => origin.spot.placed(problem),
+        None => problem,
     }
 }
 

@@ -48,6 +48,7 @@ use crate::problem::{Problem, Severity, Source};
 use paths::Home;
 pub use problems::Doc;
 use problems::Problems;
+pub use secrets::{Origin, Origins};
 pub use template::{Before, Template};
 
 /// The documents that one process comes from.

@@ -94,6 +94,15 @@ impl Spot {
         self
     }
 
+    /// The problem, as being here.
+    pub(crate) fn placed(&self, problem: Problem) -> Problem {
+        Problem {
+            source: Some(Arc::clone(&self.source)),
+            place: self.place.clone(),
+            ..problem
+        }
+    }
+
     /// The key here rather than its value.
     pub(crate) fn key(mut self) -> Self {
         if let Place::Value(steps) = self.place {

@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use lithos_crypt::{Namespace, ShortHash, Token};
 
 pub(super) use entries::{Entry, entries, origins};
+pub use entries::{Origin, Origins};
 pub(super) use keys::key_files;
 
 use super::plan::{Ids, Secrets};

@@ -2,6 +2,7 @@
 //! instance to instance.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::rc::Rc;
 
 use super::plan::{Limits, Network, Plan, Process, Secrets, Stdio, Supervision};
@@ -12,6 +13,7 @@ use super::{
     variables, volumes,
 };
 use crate::config::process::Kind;
+use crate::config::secret::DIRECTORY;
 use crate::config::units::Range;
 use crate::facts::Facts;
 use crate::name::ContainerName;
@@ -24,7 +26,7 @@ pub struct Template {
     arguments: Vec<Text>,
     environ: BTreeMap<String, EnvText>,
     networks: Vec<Network>,
-    origins: BTreeMap<String, String>,
+    origins: secrets::Origins,
     /// The sandbox's `allow-tcp-ports`.
     tcp_ports: Vec<Range>,
     /// What the texts of one plan take.
@@ -99,8 +101,16 @@ impl Template {
     }
 
     /// Where each secret comes from, by its name in the plan.
-    pub fn origins(&self) -> &BTreeMap<String, String> {
+    pub fn origins(&self) -> &secrets::Origins {
         &self.origins
+    }
+
+    /// Where a secret comes from, by its name in the plan, or in a template, which
+    /// names a file by its path below [`DIRECTORY`].
+    pub fn origin(&self, name: &str) -> Option<&secrets::Origin> {
+        let file = Path::new(DIRECTORY).join(name);
+        let file = || self.origins.get(file.to_str()?);
+        self.origins.get(name).or_else(file)
     }
 
     /// The plan of a command, run by the process with this pid.

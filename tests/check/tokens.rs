@@ -35,15 +35,57 @@ fn tokens_are_opened_where_the_private_key_can_be_read() {
     let outcome = stage.accepted();
     assert_eq!(outcome.stderr, "");
     // The label is right, so only opening shows that it is damaged.
-    let (label, sealed) = token.rsplit_once(':').unwrap();
-    let first = if sealed.starts_with('A') { 'B' } else { 'A' };
-    secret(&stage, &format!("{label}:{first}{}", &sealed[1..]));
+    secret(&stage, &damaged(&token));
     let outcome = stage.refused("the secret `PASSWORD` cannot be delivered");
     assert!(
         !outcome.stderr.contains("cannot open"),
         "{}",
         outcome.stderr
     );
+}
+
+/// The token with another sealed part: its label is right, but it does not open.
+fn damaged(token: &str) -> String {
+    let (label, sealed) = token.rsplit_once(':').unwrap();
+    let first = if sealed.starts_with('A') { 'B' } else { 'A' };
+    format!("{label}:{first}{}", &sealed[1..])
+}
+
+#[test]
+fn a_secret_that_does_not_open_is_told_where_it_stands() {
+    let stage = Stage::new();
+    stage.key("alpha", true);
+    fs::create_dir_all(stage.path("images/web/run/secrets")).unwrap();
+    let token = damaged(&stage.token("alpha", ""));
+    stage.write(
+        "images/web/config/secrets.yaml",
+        &format!("# of shop\nA: {token}\n"),
+    );
+    stage.container(&format!(
+        "secret-environ-file: secrets.yaml\nsecret-files:\n  db-password: {token}\n  \
+         /etc/password: {token}\nsecret-templates:\n  db.conf: '@{{secret:db-password}}'\n"
+    ));
+    fs::write(stage.path("images/web/etc/password"), "").unwrap();
+    let key = stage.path("shop.key");
+    stage.add_to_sandbox(&format!(
+        "secrets-private-key: {}\ndefault-secrets:\n  environ:\n    B: {token}",
+        key.display()
+    ));
+    let line = stage.sandbox().lines().count() + 4;
+    let told = stage.refused("the secret `A` cannot be delivered").stderr;
+    for (name, place) in [
+        ("A", "secrets.yaml:2:4".to_owned()),
+        ("B", format!("sandboxes/shop.yaml:{line}:8")),
+        ("/run/secrets/db-password", "web.yaml:6:16".to_owned()),
+        ("db-password", "web.yaml:6:16".to_owned()),
+        ("/etc/password", "web.yaml:7:18".to_owned()),
+    ] {
+        let (_, problem) = told
+            .split_once(&format!("`{name}` cannot be delivered"))
+            .unwrap();
+        let shown = problem.split("\n\n").next().unwrap();
+        assert!(shown.contains(&place), "no {place} for {name} in {told}");
+    }
 }
 
 #[test]

@@ -9,13 +9,23 @@ use crate::config::secret::{FileOwner, Sealed, SecretFile, SecretMap, Transform}
 use crate::resolve::problems::{Doc, Spot};
 use crate::resolve::{Documents, plan};
 
-/// Where a secret comes from, for people.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::resolve) enum Origin {
-    Container(&'static str),
-    SecretsFile,
-    Sandbox,
+/// Where a secret comes from.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// For people.
+    pub section: &'static str,
+    /// Where it stands.
+    pub(crate) spot: Spot,
 }
+
+/// Where each secret comes from, by its name as the plan has it.
+pub type Origins = BTreeMap<String, Origin>;
+
+const ENVIRON: &str = "`secret-environ` of the container config";
+const SECRETS_FILE: &str = "the `secret-environ-file`";
+const FILES: &str = "`secret-files` of the container config";
+const TEMPLATES: &str = "`secret-templates` of the container config";
+const SANDBOX: &str = "`default-secrets` of the sandbox";
 
 /// One secret, wherever it is written.
 #[derive(Debug, Clone)]
@@ -28,24 +38,25 @@ pub(in crate::resolve) struct Entry<'a> {
     pub(in crate::resolve) spot: Spot,
     /// The file that it is delivered as; none: a variable.
     pub(in crate::resolve) file: Option<(&'a Path, &'a FileOwner)>,
-    pub(in crate::resolve) origin: Origin,
+    /// The section that it stands in, for people.
+    section: &'static str,
 }
 
 impl<'a> Entry<'a> {
-    fn variable(name: &'a str, sealed: &'a Sealed, spot: Spot, origin: Origin) -> Self {
+    fn variable(name: &'a str, sealed: &'a Sealed, spot: Spot, section: &'static str) -> Self {
         Self {
             name,
             sealed,
             spot,
             file: None,
-            origin,
+            section,
         }
     }
 
-    fn file(path: &'a Path, file: &'a SecretFile, spot: Spot, origin: Origin) -> Self {
+    fn file(path: &'a Path, file: &'a SecretFile, spot: Spot, section: &'static str) -> Self {
         Self {
             file: Some((path, &file.owner)),
-            ..Self::variable(&file.written, &file.sealed, spot, origin)
+            ..Self::variable(&file.written, &file.sealed, spot, section)
         }
     }
 
@@ -89,27 +100,17 @@ pub(super) fn own<'a>(
     let mut found = Vec::new();
     for (name, sealed) in &container.value.secret_environ.0 {
         let spot = container.at(&["secret-environ", name]);
-        found.push(Entry::variable(
-            name,
-            sealed,
-            spot,
-            Origin::Container("secret-environ"),
-        ));
+        found.push(Entry::variable(name, sealed, spot, ENVIRON));
     }
     if let Some(file) = secrets_file {
         for (name, sealed) in &file.value.0 {
             let spot = file.at(&[name]);
-            found.push(Entry::variable(name, sealed, spot, Origin::SecretsFile));
+            found.push(Entry::variable(name, sealed, spot, SECRETS_FILE));
         }
     }
     for (path, file) in &container.value.secret_files {
         let spot = container.at(&["secret-files", &file.written]);
-        found.push(Entry::file(
-            path,
-            file,
-            spot,
-            Origin::Container("secret-files"),
-        ));
+        found.push(Entry::file(path, file, spot, FILES));
     }
     found
 }
@@ -120,11 +121,11 @@ pub(super) fn defaults<'a>(sandbox: Doc<'a, Sandbox>) -> Vec<Entry<'a>> {
     let mut found = Vec::new();
     for (name, sealed) in &defaults.environ.0 {
         let spot = sandbox.at(&["default-secrets", "environ", name]);
-        found.push(Entry::variable(name, sealed, spot, Origin::Sandbox));
+        found.push(Entry::variable(name, sealed, spot, SANDBOX));
     }
     for (path, file) in &defaults.files {
         let spot = sandbox.at(&["default-secrets", "files", &file.written]);
-        found.push(Entry::file(path, file, spot, Origin::Sandbox));
+        found.push(Entry::file(path, file, spot, SANDBOX));
     }
     found
 }
@@ -155,23 +156,26 @@ pub(in crate::resolve) fn entries<'a>(docs: &Documents<'a>) -> Vec<Entry<'a>> {
     found
 }
 
-/// Where each secret comes from, by its name as the plan has it.
-pub(in crate::resolve) fn origins(docs: &Documents<'_>) -> BTreeMap<String, String> {
-    let origin = |entry: &Entry<'_>| match entry.origin {
-        Origin::Container(section) => format!("`{section}` of the container config"),
-        Origin::SecretsFile => "the `secret-environ-file`".to_owned(),
-        Origin::Sandbox => "`default-secrets` of the sandbox".to_owned(),
-    };
+/// The origins of all secrets of a container, and of its templates.
+pub(in crate::resolve) fn origins(docs: &Documents<'_>) -> Origins {
     let name = |entry: &Entry<'_>| match entry.file {
         Some((path, _)) => path.display().to_string(),
         None => entry.name.to_owned(),
     };
-    let entries = entries(docs);
-    let entries = entries.iter().map(|entry| (name(entry), origin(entry)));
-    let templates = docs.container.value.secret_templates.keys();
-    let templates = templates.map(|path| {
-        let origin = "`secret-templates` of the container config";
-        (path.display().to_string(), origin.to_owned())
+    let entries = entries(docs).into_iter().map(|entry| {
+        let origin = Origin {
+            section: entry.section,
+            spot: entry.spot.clone(),
+        };
+        (name(&entry), origin)
+    });
+    let templates = docs.container.value.secret_templates.iter();
+    let templates = templates.map(|(path, template)| {
+        let origin = Origin {
+            section: TEMPLATES,
+            spot: docs.container.at(&["secret-templates", &template.written]),
+        };
+        (path.display().to_string(), origin)
     });
     entries.chain(templates).collect()
 }
