@@ -83,13 +83,24 @@ pub fn parse(text: &str) -> Result<Node, Fault> {
     let (shape, second) = first(shape).map_err(fault)?;
     if let Some(second) = second {
         IgnoredAny::deserialize(second).map_err(fault)?;
-        return Err(Fault::new("more than one YAML document in one file", None));
+        return Err(Fault {
+            position: second_document(text, &budget),
+            ..Fault::new("more than one YAML document in one file", None)
+        });
     }
     // Numbers are told from text by the first reading and kept as they are
     // written, `0o755` or `1.10`, by a second one.
     budget.left.set(MAX_WEIGHT);
     let (node, _) = first(Build::new(&budget, Some(&shape))).map_err(fault)?;
     Ok(node)
+}
+
+/// Where the second document begins: it is refused there, with nothing left to spend.
+fn second_document(text: &str, budget: &Budget) -> Option<(usize, usize)> {
+    budget.left.set(0);
+    let second = serde_yaml::Deserializer::from_str(text).nth(1)?;
+    let refused = Build::new(budget, None).deserialize(second).err()?;
+    Some(position_of(text, refused.location()?.index()))
 }
 
 fn refuse_what_the_parser_cannot_bear(text: &str) -> Result<(), Fault> {

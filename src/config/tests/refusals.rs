@@ -46,7 +46,18 @@ fn refuses_what_breaks_a_rule_of_every_document() {
             ("text", "expected a mapping, found a text"),
             ("? [a]\n: b", "a key must be a text or a number"),
             ("? {a: b}\n: c", "a key must be a text or a number"),
-            ("a: 1\n---\nb: 2", "more than one YAML document in one file"),
+            (
+                "a: 1\n---\nb: 2",
+                "3:1: more than one YAML document in one file",
+            ),
+            (
+                "a: 1\n--- !Tag [b]",
+                "2:5: more than one YAML document in one file",
+            ),
+            (
+                "a: 1\n---\n",
+                "3:1: more than one YAML document in one file",
+            ),
             (
                 "a: 1\n b: 2",
                 "2:3: not YAML: mapping values are not allowed",
