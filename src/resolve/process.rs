@@ -379,15 +379,16 @@ pub(super) fn bytes(
     problems: &mut Problems,
 ) -> Option<usize> {
     let container = docs.container.value;
-    let texts = container.arguments.iter().chain(container.environ.values());
-    let texts = texts.chain(container.tcp_ports.keys());
+    let arguments = container.arguments.iter().map(|text| ("arguments", text));
+    let environ = container.environ.values().map(|text| ("environ", text));
+    let ports = container.tcp_ports.keys().map(|text| ("tcp-ports", text));
     let (mut all, mut kept) = (0_usize, 0_usize);
-    for text in texts {
+    for (section, text) in arguments.chain(environ).chain(ports) {
         let grown = values.grown(text);
         all = all.saturating_add(grown);
         kept = kept.saturating_add(grown + TEXT_KEPT);
         if grown >= STRING_MAX || all > STRINGS_MAX {
-            problems.error(docs.container.at(&[]), TOO_MUCH);
+            problems.error(docs.container.at(&[section]), TOO_MUCH);
             return None;
         }
     }
@@ -456,9 +457,18 @@ pub(super) fn check_size(
     let secrets = secrets.environ.iter().map(|(name, sealed)| {
         name.len() + sealed.tokens.iter().map(String::len).max().unwrap_or(0) + 10
     });
-    let sizes: Vec<usize> = arguments.chain(environ).chain(secrets).collect();
-    if sizes.iter().any(|&size| size >= STRING_MAX) || sizes.iter().sum::<usize>() > STRINGS_MAX {
-        problems.error(docs.container.at(&[]), TOO_MUCH);
+    let sections: [(&str, Vec<usize>); 3] = [
+        ("arguments", arguments.collect()),
+        ("environ", environ.collect()),
+        ("secret-environ", secrets.collect()),
+    ];
+    let sum = |sizes: &Vec<usize>| sizes.iter().sum::<usize>();
+    let all: usize = sections.iter().map(|(_, sizes)| sum(sizes)).sum();
+    let mut each = sections.iter();
+    let too_long = each.find(|(_, sizes)| sizes.iter().any(|&size| size >= STRING_MAX));
+    let largest = sections.iter().max_by_key(|(_, sizes)| sum(sizes));
+    if let Some((section, _)) = too_long.or(largest.filter(|_| all > STRINGS_MAX)) {
+        problems.error(docs.container.at(&[section]), TOO_MUCH);
     }
 }
 

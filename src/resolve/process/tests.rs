@@ -3,6 +3,7 @@
 use super::*;
 use crate::config::container::{Variable, Volume};
 use crate::facts::Found;
+use crate::problem::Place;
 use crate::resolve::environment::OURS;
 use crate::resolve::fixture::{Fixture, directory, file, port};
 use crate::resolve::plan::EnvValue;
@@ -203,6 +204,25 @@ fn refuses_more_than_the_kernel_hands_over() {
     f.refused("no text of 128 KiB or more");
     f.container.arguments = vec!["a".repeat(STRING_MAX - 100); 12];
     f.refused("more than the kernel hands over");
+}
+
+#[test]
+fn what_is_too_much_is_told_at_its_section() {
+    let text = "a".repeat(STRING_MAX - 100);
+    let mut f = Fixture::new();
+    let place = |f: &Fixture| f.resolve().problems[0].place.clone();
+    // The sum of the texts as they grow, and what each of them costs besides.
+    f.container.arguments = vec![text.clone(); 12];
+    assert_eq!(place(&f), Place::Value(vec!["arguments".into()]));
+    f.container.arguments = vec![String::new(); 200_000];
+    assert_eq!(place(&f), Place::Value(vec!["arguments".into()]));
+    f.container.arguments.clear();
+    for name in 'A'..='L' {
+        f.container.environ.insert(name.into(), text.clone());
+    }
+    assert_eq!(place(&f), Place::Value(vec!["environ".into()]));
+    f.container.environ = [("A".repeat(STRING_MAX), String::new())].into();
+    assert_eq!(place(&f), Place::Value(vec!["environ".into()]));
 }
 
 /// A process config and an image together could have an argument grow a million times.
