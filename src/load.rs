@@ -339,8 +339,10 @@ impl Read {
         let unreadable = read.problems.len();
         let secrets = file.and_then(|file| read.source(image, &file, true));
         for problem in &mut read.problems[unreadable..] {
-            problem.source = Some(Arc::clone(&source));
-            problem.place = Place::Value(vec!["secret-environ-file".into()]);
+            if problem.source.is_none() {
+                problem.source = Some(Arc::clone(&source));
+                problem.place = Place::Value(vec!["secret-environ-file".into()]);
+            }
         }
         read.container = Some((container, source));
         if let Some(source) = secrets {

@@ -6,12 +6,14 @@ use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::string::FromUtf8Error;
 use std::sync::Arc;
 
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::cause::Cause;
+use crate::problem::place::position_of;
 use crate::problem::{Place, Problem, Severity, Source};
 
 /// The largest document, in bytes.
@@ -77,16 +79,35 @@ pub fn read_opened(fd: OwnedFd, shown: &Path, secret: bool) -> Result<Arc<Source
     if bytes.len() as u64 > MAX_SIZE {
         return Err(too_large());
     }
-    let text = String::from_utf8(bytes).map_err(|_| unreadable(shown, "it is not UTF-8 text"))?;
-    let text = match text.strip_prefix('\u{feff}') {
-        Some(text) => text.to_owned(),
-        None => text,
-    };
+    let text = String::from_utf8(bytes).map_err(|error| not_text(shown, secret, &error))?;
     Ok(Arc::new(Source {
         path: shown.to_owned(),
-        text,
+        text: without_mark(&text).to_owned(),
         secret,
     }))
+}
+
+/// The text without its byte order mark.
+fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
+fn not_text(shown: &Path, secret: bool, error: &FromUtf8Error) -> Problem {
+    let bytes = error.as_bytes();
+    let text = String::from_utf8_lossy(bytes);
+    let good = without_mark(&text[..error.utf8_error().valid_up_to()]);
+    let (line, column) = position_of(good, good.len());
+    let source = Source {
+        path: shown.to_owned(),
+        text: without_mark(&text).to_owned(),
+        // In UTF-16 no key for secrets would be known as such.
+        secret: secret || bytes.contains(&0),
+    };
+    Problem {
+        source: Some(Arc::new(source)),
+        place: Place::Position { line, column },
+        ..unreadable(shown, "it is not UTF-8 text")
+    }
 }
 
 fn cause(error: Errno) -> String {

@@ -124,6 +124,17 @@ fn what_cannot_be_read_is_told_with_the_line_that_asks_for_it() {
 }
 
 #[test]
+fn a_secrets_file_that_is_not_text_is_told_where_it_is_not() {
+    let stage = Stage::new();
+    stage.container("secret-environ-file: secrets.yaml\n");
+    let file = stage.path("images/web/config/secrets.yaml");
+    fs::write(file, b"# of shop\nA: hunter\xe9\n").unwrap();
+    let told = stage.refused("it is not UTF-8 text").stderr;
+    assert!(told.contains("secrets.yaml:2:10"), "{told}");
+    assert!(!told.contains("hunter"), "{told}");
+}
+
+#[test]
 fn a_number_of_instances_above_the_ceiling_harms_nobody() {
     let stage = Stage::new();
     stage.write(

@@ -72,6 +72,28 @@ fn refuses_what_is_too_large_or_no_text() {
 }
 
 #[test]
+fn tells_where_a_file_is_not_text() {
+    let dir = Scratch::new("latin");
+    let path = dir.0.join("a.yaml");
+    for (bytes, position, shown) in [
+        (&b"a: 1\nb: \xc3\xa4\x1b\xff\n"[..], (2, 6), "b: ä"),
+        (b"\xef\xbb\xbfa: \xff", (1, 4), "a: \u{fffd}"),
+        (b"a: 1\xc3", (1, 5), "a: 1\u{fffd}"),
+        (b"s\0e\0c\0r\0e\0t\0\xff", (1, 13), "…"),
+        (b"secret-files: { a: b\xff }", (1, 21), "…"),
+    ] {
+        fs::write(&path, bytes).unwrap();
+        let problem = file::read(&path).unwrap_err();
+        assert_eq!(problem.position(), Some(position));
+        let rendered = problem.render(false);
+        assert!(rendered.contains(shown), "no {shown} in {rendered}");
+        assert!(!rendered.contains('\x1b'), "{rendered:?}");
+    }
+    let secret = file::read_secret(&path).unwrap_err();
+    assert!(secret.render(false).contains('…'));
+}
+
+#[test]
 fn reads_a_file_that_does_not_tell_its_size() {
     let source = file::read("/proc/self/status".as_ref()).unwrap();
     assert!(source.text.starts_with("Name:"));
