@@ -20,8 +20,9 @@ use crate::facts::Answers;
 use crate::facts::image::open_in_image;
 use crate::name::Name;
 use crate::problem::{Place, Problem, Severity, Source, told};
+use crate::resolve::conflicts::{self, Claimed, Conflict};
 use crate::resolve::plan::Plan;
-use crate::resolve::{self, Before, Doc, Documents, Template, conflicts, paths};
+use crate::resolve::{self, Before, Doc, Documents, Template, paths};
 
 pub use crate::resolve::paths::Home;
 
@@ -161,23 +162,41 @@ pub fn refuse_conflicts(loads: &mut [SandboxLoad]) {
         .iter()
         .flat_map(|load| load.processes.iter().flatten());
     let plans = processes.map(|process| process.plans.as_deref().unwrap_or_default());
-    for conflict in conflicts::conflicts(plans) {
+    let found = conflicts::conflicts(plans);
+    for conflict in &found {
         let (load, process) = order[conflict.process];
-        let load = &mut loads[load];
-        let Some(process) = load
-            .processes
-            .as_mut()
-            .and_then(|list| list.get_mut(process))
-        else {
-            continue;
-        };
-        process.plans = None;
-        process.template = None;
-        let subject = format!("{}/{}", load.name, process.name);
-        let source = process.container.as_ref();
-        load.problems
-            .push(resolve::plain(&subject, source, conflict.message));
+        let problem = conflict_problem(&loads[load], process, conflict);
+        loads[load].problems.extend(problem);
     }
+    for conflict in &found {
+        let (load, process) = order[conflict.process];
+        if let Some(processes) = &mut loads[load].processes {
+            processes[process].plans = None;
+            processes[process].template = None;
+        }
+    }
+}
+
+/// The problem, at what the process claims.
+fn conflict_problem(load: &SandboxLoad, process: usize, conflict: &Conflict) -> Option<Problem> {
+    let process = load.processes.as_ref()?.get(process)?;
+    let name = process.name.as_str();
+    let (source, place) = match conflict.claimed {
+        Claimed::Address(instance) => {
+            let steps = vec![name.into(), "ip-addresses".into(), instance.into()];
+            let (_, source) = load.process_config.as_ref()?;
+            (Some(source), Place::Value(steps))
+        }
+        Claimed::Socket(number) => {
+            let place = process.template.as_ref()?.socket_place(number);
+            (process.container.as_ref(), place)
+        }
+    };
+    let subject = format!("{}/{name}", load.name);
+    Some(Problem {
+        place,
+        ..resolve::plain(&subject, source, conflict.message.clone())
+    })
 }
 
 /// Reads, checks and resolves one sandbox; `alternate` replaces its process config.

@@ -16,8 +16,19 @@ use super::ports::overlap;
 pub struct Conflict {
     /// The process that cannot: its number in the order given.
     pub process: usize,
+    /// What it claims in vain.
+    pub claimed: Claimed,
     /// What is wrong: lower case, no full stop.
     pub message: String,
+}
+
+/// What a process claims.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claimed {
+    /// The address of its instance of this number.
+    Address(usize),
+    /// The socket of this number in its plans.
+    Socket(usize),
 }
 
 /// What is claimed, for the whole host.
@@ -34,7 +45,7 @@ pub fn conflicts<'a>(processes: impl IntoIterator<Item = &'a [Rc<Plan>]>) -> Vec
     let mut addresses: BTreeMap<(&str, IpAddr), &Plan> = BTreeMap::new();
     let mut found = Vec::new();
     for (process, plans) in processes.into_iter().enumerate() {
-        for plan in plans {
+        for (instance, plan) in plans.iter().enumerate() {
             if let Network::Bridged {
                 bridge, address, ..
             } = &plan.network
@@ -42,12 +53,17 @@ pub fn conflicts<'a>(processes: impl IntoIterator<Item = &'a [Rc<Plan>]>) -> Vec
             {
                 let message = format!("{address} on `{bridge}` is the address of {}", other.name);
                 addresses.insert((bridge, *address), other);
-                found.push(Conflict { process, message });
+                found.push(Conflict {
+                    process,
+                    claimed: Claimed::Address(instance),
+                    message,
+                });
             }
         }
         // Sockets are the same in all instances.
         let Some(plan) = plans.first() else { continue };
-        for socket in plan.sockets.iter().filter(|socket| on_host(plan, socket)) {
+        let sockets = plan.sockets.iter().enumerate();
+        for (number, socket) in sockets.filter(|(_, socket)| on_host(plan, socket)) {
             let claims = by_port.entry(socket.address.port()).or_default();
             let claim = Claim {
                 process,
@@ -56,7 +72,11 @@ pub fn conflicts<'a>(processes: impl IntoIterator<Item = &'a [Rc<Plan>]>) -> Vec
             };
             let clash = claims.iter().find_map(|other| clash(&claim, other));
             match clash {
-                Some(message) => found.push(Conflict { process, message }),
+                Some(message) => found.push(Conflict {
+                    process,
+                    claimed: Claimed::Socket(number),
+                    message,
+                }),
                 None => claims.push(claim),
             }
         }

@@ -44,14 +44,15 @@ pub(super) fn environ(container: &Container) -> Vec<(&'static str, EnvText)> {
     ]
 }
 
-/// The sockets of a process, the same for all its instances.
+/// The sockets of a process, the same for all its instances, each with its key in
+/// `tcp-ports` or `variables`.
 pub(super) fn sockets(
     docs: &Documents<'_>,
     values: &Values<'_>,
     networks: &[Network],
     problems: &mut Problems,
-) -> Vec<Socket> {
-    let mut sockets: Vec<Socket> = Vec::new();
+) -> Vec<(Socket, String)> {
+    let mut sockets = Vec::new();
     for (key, asked) in &docs.container.tcp_ports {
         // A text that cannot be replaced is a problem already.
         let Ok(text) = values.port(key) else { continue };
@@ -117,16 +118,13 @@ fn add(
     docs: &Documents<'_>,
     key: &str,
     socket: Socket,
-    sockets: &mut Vec<Socket>,
+    sockets: &mut Vec<(Socket, String)>,
     problems: &mut Problems,
 ) {
-    let section = match socket.activation {
-        Some(_) => "variables",
-        None => "tcp-ports",
-    };
-    let spot = docs.container.at(&[section, key]).key();
+    let spot = docs.container.at(&[section(&socket), key]).key();
     let clash = sockets
         .iter()
+        .map(|(other, _)| other)
         .find(|other| other.external == socket.external && overlap(other.address, socket.address));
     if let Some(other) = clash {
         let message = format!(
@@ -136,7 +134,15 @@ fn add(
         problems.error(spot.clone(), message);
     }
     leave_to_metrics(docs, &socket, spot, problems);
-    sockets.push(socket);
+    sockets.push((socket, key.to_owned()));
+}
+
+/// The section of the container config that asks for it.
+pub(super) fn section(socket: &Socket) -> &'static str {
+    match socket.activation {
+        Some(_) => "variables",
+        None => "tcp-ports",
+    }
 }
 
 /// Refuses the address at which the supervisor itself listens on the host.

@@ -17,6 +17,7 @@ use crate::config::secret::DIRECTORY;
 use crate::config::units::Range;
 use crate::facts::Facts;
 use crate::name::ContainerName;
+use crate::problem::Place;
 
 /// What the plans of a process's instances are made from.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub struct Template {
     environ: BTreeMap<String, EnvText>,
     networks: Vec<Network>,
     origins: secrets::Origins,
+    /// The key of each socket in its section of the container config.
+    sockets: Vec<String>,
     /// The sandbox's `allow-tcp-ports`.
     tcp_ports: Vec<Range>,
     /// What the texts of one plan take.
@@ -113,6 +116,14 @@ impl Template {
         self.origins.get(name).or_else(file)
     }
 
+    /// The place in the container config of the socket that has this number in the plan.
+    pub fn socket_place(&self, number: usize) -> Place {
+        let socket = self.plan.sockets.get(number).zip(self.sockets.get(number));
+        socket.map_or(Place::Whole, |(socket, key)| {
+            Place::Key(vec![ports::section(socket).into(), key.as_str().into()])
+        })
+    }
+
     /// The plan of a command, run by the process with this pid.
     pub fn command(&self, pid: u32) -> Option<Plan> {
         (self.plan.kind == Kind::Command).then(|| self.plan(pid))
@@ -147,6 +158,7 @@ pub(super) fn make(
     let bytes = process::bytes(docs, &values, problems)?;
     let networks = network::networks(docs, facts, problems);
     let sockets = ports::sockets(docs, &values, &networks, problems);
+    let (sockets, keys) = sockets.into_iter().unzip();
     let secrets = secrets::secrets(docs, ids.as_ref(), facts, problems);
     let arguments = process::arguments(docs, &values);
     let mut environ = process::environ(docs, &values, &secrets);
@@ -199,6 +211,7 @@ pub(super) fn make(
         environ,
         networks,
         origins: secrets::origins(docs),
+        sockets: keys,
         tcp_ports: docs.sandbox.allow_tcp_ports.clone(),
         bytes,
     })

@@ -77,6 +77,68 @@ fn refuses_a_port_of_another_sandbox() {
 }
 
 #[test]
+fn a_conflict_is_told_at_the_port_that_is_asked_for() {
+    for (ports, place) in [
+        (
+            "tcp-ports:\n  9000: { fd: 4 }\n  8000: { fd: 3 }\n",
+            "web.yaml:6:3",
+        ),
+        (
+            "tcp-ports:\n  9000: { fd: 4 }\n  '@{port}': { fd: 3 }\nvariables: { port: !TcpPort }\n",
+            "web.yaml:6:3",
+        ),
+        (
+            "variables:\n  port: !TcpPort { activation: systemd }\n",
+            "web.yaml:5:3",
+        ),
+    ] {
+        let stage = Stage::new();
+        stage.container(ports);
+        let sandbox = stage.sandbox().replace("8000-8999", "8000-9000");
+        stage.write("etc/sandboxes/shop.yaml", &sandbox);
+        let port = match ports.contains("port:") {
+            true => ", variables: { port: 8000 }",
+            false => "",
+        };
+        let processes = format!("web: {{ image: web, config: /config/web.yaml{port} }}\n");
+        stage.write("etc/processes/shop.yaml", &processes);
+        stage.accepted();
+        stage.write("etc/sandboxes/zoo.yaml", &sandbox);
+        stage.write("etc/processes/zoo.yaml", &processes);
+        let told = stage.refused("zoo/web: 0.0.0.0:8000 belongs to another sandbox: shop/web");
+        let (_, told) = told.stderr.split_once("0.0.0.0:8000 belongs").unwrap();
+        let first = told.split("\n\n").next().unwrap();
+        assert!(first.contains(place), "no {place} in {told}");
+    }
+}
+
+#[test]
+fn a_conflict_is_told_at_the_address_that_is_asked_for() {
+    let stage = Stage::new();
+    let network = "bridged-network: { bridge: br-none, network: 10.0.0.0/24 }\n";
+    let sandbox = format!("{}{network}", stage.sandbox());
+    let processes = |addresses: &str| {
+        format!(
+            "web:\n  image: web\n  config: /config/web.yaml\n  instances: 2\n  \
+             ip-addresses: {addresses}\n"
+        )
+    };
+    stage.write("etc/sandboxes/shop.yaml", &sandbox);
+    stage.write("etc/sandboxes/zoo.yaml", &sandbox);
+    stage.write(
+        "etc/processes/shop.yaml",
+        &processes("[10.0.0.2, 10.0.0.3]"),
+    );
+    stage.write("etc/processes/zoo.yaml", &processes("[10.0.0.4, 10.0.0.3]"));
+    let told = stage.refused("zoo/web: 10.0.0.3 on `br-none` is the address of shop/web.1");
+    assert!(
+        told.stderr.contains("processes/zoo.yaml:5:28"),
+        "{}",
+        told.stderr
+    );
+}
+
+#[test]
 fn refuses_the_address_of_the_metrics() {
     let stage = Stage::new();
     stage.container("tcp-ports: { 8000: { fd: 3, host: 127.0.0.1 } }\n");
