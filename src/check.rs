@@ -17,18 +17,20 @@ pub mod verify;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser;
 use serde_json::json;
 
 use crate::cause::Cause;
 use crate::changes::{self, Foretold};
-use crate::config::container::{read_container, read_secrets_file};
+use crate::config::container::{Container, read_container_in_part, read_secrets_file};
 use crate::config::file;
+use crate::config::secret::SecretMap;
 use crate::load::{self, Home, ProcessLoad, SandboxLoad};
 use crate::master_option::MasterOption;
 use crate::name::{Name, NameError};
-use crate::problem::{Problem, Severity, in_colour};
+use crate::problem::{Problem, Severity, Source, in_colour};
 use crate::resolve::{self, Doc, paths};
 use crate::tree::records;
 
@@ -184,28 +186,36 @@ fn check_containers(files: &[PathBuf]) -> Findings {
 
 fn check_container(path: &Path) -> Result<Vec<Problem>, Problem> {
     let source = file::read(path)?;
-    let (container, mut problems) = read_container(&source);
+    let (container, mut problems) = read_container_in_part(&source);
+    let whole = problems.is_empty();
     let Some(container) = container else {
         return Ok(problems);
     };
-    let secrets_file = container.secret_environ_file.as_deref();
-    // An absolute path is one inside the image, and where that is nobody knows.
-    let secrets_file = secrets_file.filter(|file| file.is_relative());
-    let secrets = match secrets_file {
-        None => None,
-        Some(file) => {
-            let source = file::read_secret(&paths::secrets_file(path, file))?;
-            let (secrets, more) = read_secrets_file(&source);
-            problems.extend(more);
-            secrets.map(|secrets| (secrets, source))
-        }
-    };
+    let container = Doc::new(&container, &source);
+    let secrets = secrets_beside(path, container, &mut problems);
     let secrets = secrets.as_ref().map(|(map, source)| Doc::new(map, source));
-    problems.extend(resolve::container_alone(
-        Doc::new(&container, &source),
-        secrets,
-    ));
+    if whole {
+        problems.extend(resolve::container_alone(container, secrets));
+    }
     Ok(problems)
+}
+
+fn secrets_beside(
+    path: &Path,
+    container: Doc<'_, Container>,
+    problems: &mut Vec<Problem>,
+) -> Option<(SecretMap, Arc<Source>)> {
+    let file = container.secret_environ_file.as_deref();
+    // An absolute path is one inside the image, and where that is nobody knows.
+    let file = file.filter(|file| file.is_relative())?;
+    let read = file::read_secret(&paths::secrets_file(path, file)).map_err(|problem| {
+        let spot = container.at(&["secret-environ-file"]);
+        problems.push(load::asked_for_at(spot, problem));
+    });
+    let source = read.ok()?;
+    let (secrets, more) = read_secrets_file(&source);
+    problems.extend(more);
+    Some((secrets?, source))
 }
 
 impl Findings {

@@ -9,11 +9,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::cause::Cause;
-use crate::config::container::{Container, read_container, read_secrets_file};
+use crate::config::container::{Container, read_container_in_part, read_secrets_file};
 use crate::config::file;
 use crate::config::master::read_master;
 use crate::config::process::{Kind, Process, read_processes};
-use crate::config::sandbox::{Sandbox, read_sandbox};
+use crate::config::sandbox::{Sandbox, read_sandbox_in_part};
 use crate::config::secret::SecretMap;
 use crate::config::units::LogLevel;
 use crate::facts::Answers;
@@ -22,7 +22,7 @@ use crate::name::Name;
 use crate::problem::{Place, Problem, Severity, Source, told};
 use crate::resolve::conflicts::{self, Claimed, Conflict};
 use crate::resolve::plan::Plan;
-use crate::resolve::{self, Before, Doc, Documents, Template, paths};
+use crate::resolve::{self, Before, Doc, Documents, Spot, Template, paths};
 
 pub use crate::resolve::paths::Home;
 
@@ -208,51 +208,87 @@ pub fn sandbox(home: &Home, name: &Name, alternate: Option<&Path>) -> SandboxLoa
         processes: None,
         problems: Vec::new(),
     };
-    let Some((sandbox, source)) = load.sandbox_config(home) else {
-        return load;
-    };
-    let level = sandbox.log_level.unwrap_or(home.master.log_level);
-    load.log = Some((home.sandbox_log(name, &sandbox), level));
-    let doc = Doc::new(&sandbox, &source);
-    load.problems.extend(resolve::sandbox(name, doc));
-    load.problems.extend(resolve::sandbox_log(home, name, doc));
-    if load.problems.iter().any(|p| p.severity == Severity::Error) {
-        return load;
+    match load.sandbox_config(home) {
+        Ok((sandbox, source)) => load.process_config(home, Doc::new(&sandbox, &source), alternate),
+        Err(broken) => load.problems_beyond(home, &broken, alternate),
     }
-    let file = home.process_file(name, &sandbox);
-    let read = load.keep(
-        name.as_str(),
-        file::read(alternate.unwrap_or(&file)).map_err(|problem| vec![problem]),
-    );
-    let Some(source) = read else { return load };
-    load.process_config = Some((file, Arc::clone(&source)));
-    let (processes, problems) = read_processes(&source);
-    load.keep::<()>(name.as_str(), Err(problems));
-    let mut shared = Shared::default();
-    let processes = processes.map(|processes| {
-        let loads = processes.iter().map(|(process_name, process)| {
-            let process = process.as_ref().map(|process| Doc {
-                value: process,
-                source: &source,
-                entry: Some(process_name.as_str()),
-            });
-            load.process(home, doc, process_name, process, &mut shared)
-        });
-        loads.collect()
-    });
-    load.processes = processes;
     load.problems = told(load.problems, DOCUMENTS_TOLD);
     load
 }
 
 impl SandboxLoad {
-    fn sandbox_config(&mut self, home: &Home) -> Option<(Sandbox, Arc<Source>)> {
-        let name = self.name.to_string();
-        let read = file::read(&home.sandbox_file(&self.name));
-        let source = self.keep(&name, read.map_err(|problem| vec![problem]))?;
-        let (sandbox, problems) = read_sandbox(&source);
-        self.keep::<()>(&name, Err(problems));
-        Some((sandbox?, source))
+    fn sandbox_config(&mut self, home: &Home) -> Result<(Sandbox, Arc<Source>), Box<Broken>> {
+        let name = self.name.clone();
+        let read = file::read(&home.sandbox_file(&name));
+        let read = self.keep(name.as_str(), read.map_err(|problem| vec![problem]));
+        let source = read.ok_or_else(Box::<Broken>::default)?;
+        let (sandbox, problems) = read_sandbox_in_part(&source);
+        let whole = sandbox.is_some() && problems.is_empty();
+        let sandbox = sandbox.unwrap_or_default();
+        self.keep::<()>(name.as_str(), Err(problems));
+        if !whole {
+            return Err(Broken { sandbox, whole }.into());
+        }
+        let level = sandbox.log_level.unwrap_or(home.master.log_level);
+        self.log = Some((home.sandbox_log(&name, &sandbox), level));
+        let doc = Doc::new(&sandbox, &source);
+        self.problems.extend(resolve::sandbox(&name, doc));
+        self.problems.extend(resolve::sandbox_log(home, &name, doc));
+        let mut problems = self.problems.iter();
+        match problems.any(|p| p.severity == Severity::Error) {
+            true => Err(Broken { sandbox, whole }.into()),
+            false => Ok((sandbox, source)),
+        }
+    }
+
+    fn process_config(&mut self, home: &Home, sandbox: Doc<'_, Sandbox>, alternate: Option<&Path>) {
+        let name = self.name.clone();
+        let file = home.process_file(&name, &sandbox);
+        let read = file::read(alternate.unwrap_or(&file));
+        let read = self.keep(name.as_str(), read.map_err(|problem| vec![problem]));
+        let Some(source) = read else { return };
+        self.process_config = Some((file, Arc::clone(&source)));
+        let (processes, problems) = read_processes(&source);
+        self.keep::<()>(name.as_str(), Err(problems));
+        let mut shared = Shared::default();
+        self.processes = processes.map(|processes| {
+            let loads = processes.iter().map(|(name, process)| {
+                let process = process.as_ref().map(|it| entry(it, name, &source));
+                self.process(home, sandbox, name, process, &mut shared)
+            });
+            loads.collect()
+        });
+    }
+
+    /// Keeps the problems of what a broken sandbox config leads to. Nothing of it
+    /// is to be started.
+    fn problems_beyond(&mut self, home: &Home, broken: &Broken, alternate: Option<&Path>) {
+        let name = self.name.clone();
+        let file = home.process_file(&name, &broken.sandbox);
+        let source = match file::read(alternate.unwrap_or(&file)) {
+            Ok(source) => source,
+            Err(problem) => {
+                if alternate.is_some() || broken.knows_process_file() {
+                    self.keep::<()>(name.as_str(), Err(vec![problem]));
+                }
+                return;
+            }
+        };
+        let (processes, problems) = read_processes(&source);
+        self.keep::<()>(name.as_str(), Err(problems));
+        if !broken.knows_images() {
+            return;
+        }
+        let mut shared = Shared::default();
+        for (name, process) in processes.iter().flatten() {
+            let Some(process) = process else { continue };
+            let process = entry(process, name, &source);
+            let (dir, levels) = (&broken.sandbox.image_dir, broken.sandbox.image_dir_levels);
+            if let Some(image) = paths::image(dir, levels, &process.image) {
+                let read = self.container_config(image, process, name, &mut shared);
+                self.keep::<()>(&format!("{}/{name}", self.name), Err(read.alone()));
+            }
+        }
     }
 
     /// Keeps problems, as being about `subject`.
@@ -290,18 +326,13 @@ impl SandboxLoad {
         let Some(image) = self.keep(&subject, image) else {
             return load;
         };
-        let key = (image, process.config.clone());
-        let read = shared.configs.entry(key);
-        let read = read.or_insert_with_key(|(image, config)| Rc::new(Read::new(image, config)));
-        let read = Rc::clone(read);
-        let placed = read.problems.iter().cloned();
-        let placed = placed.map(|problem| asked_for_by(problem, process, name));
-        self.keep::<()>(&subject, Err(placed.collect()));
+        let read = self.container_config(image, process, name, shared);
         let Some((container, source)) = &read.container else {
             return load;
         };
         load.container = Some(Arc::clone(source));
         if !read.problems.is_empty() {
+            self.keep::<()>(&subject, Err(read.alone()));
             return load;
         }
         let docs = Documents {
@@ -312,10 +343,7 @@ impl SandboxLoad {
             process,
             before: shared.before,
             container: Doc::new(container, source),
-            secrets_file: read
-                .secrets
-                .as_ref()
-                .map(|(map, source)| Doc::new(map, source)),
+            secrets_file: read.secrets_doc(),
         };
         let facts = shared.answers.of(resolve::questions(&docs));
         let resolved = resolve::resolve(&docs, &facts);
@@ -327,17 +355,57 @@ impl SandboxLoad {
         load.template = resolved.template;
         load
     }
+
+    /// The container config of a process, whose problems are kept.
+    fn container_config(
+        &mut self,
+        image: PathBuf,
+        process: Doc<'_, Process>,
+        name: &Name,
+        shared: &mut Shared,
+    ) -> Rc<Read> {
+        let key = (image, process.config.clone());
+        let read = shared.configs.entry(key);
+        let read = read.or_insert_with_key(|(image, config)| Rc::new(Read::new(image, config)));
+        let placed = read.problems.iter().cloned();
+        let placed = placed.map(|problem| asked_for_at(process.at(&["config"]), problem));
+        self.keep::<()>(&format!("{}/{name}", self.name), Err(placed.collect()));
+        Rc::clone(read)
+    }
+}
+
+/// A sandbox config with errors, as far as it can be told.
+#[derive(Default)]
+struct Broken {
+    sandbox: Sandbox,
+    /// Every key of it could be read.
+    whole: bool,
+}
+
+impl Broken {
+    fn knows_process_file(&self) -> bool {
+        self.whole || self.sandbox.config_file.is_some()
+    }
+
+    fn knows_images(&self) -> bool {
+        self.whole || self.sandbox.image_dir != Sandbox::default().image_dir
+    }
+}
+
+/// One entry of a process config.
+fn entry<'a>(process: &'a Process, name: &'a Name, source: &'a Arc<Source>) -> Doc<'a, Process> {
+    Doc {
+        value: process,
+        source,
+        entry: Some(name.as_str()),
+    }
 }
 
 /// A file that cannot be read has no lines to show: shows who asks for it.
-fn asked_for_by(problem: Problem, process: Doc<'_, Process>, name: &Name) -> Problem {
-    if problem.source.is_some() {
-        return problem;
-    }
-    Problem {
-        source: Some(Arc::clone(process.source)),
-        place: Place::Value(vec![name.as_str().into(), "config".into()]),
-        ..problem
+pub(crate) fn asked_for_at(spot: Spot, problem: Problem) -> Problem {
+    match problem.source {
+        Some(_) => problem,
+        None => spot.placed(problem),
     }
 }
 
@@ -345,40 +413,60 @@ impl Read {
     /// Reads a container config, and its secrets file, beneath the image.
     fn new(image: &Path, config: &Path) -> Self {
         let mut read = Self::default();
-        let Some(source) = read.source(image, config, false) else {
-            return read;
+        let source = match source(image, config, false) {
+            Ok(source) => source,
+            Err(problem) => {
+                read.problems.push(problem);
+                return read;
+            }
         };
-        let (container, problems) = read_container(&source);
+        let (container, problems) = read_container_in_part(&source);
+        let whole = problems.is_empty();
         read.problems.extend(problems);
         let Some(container) = container else {
             return read;
         };
-        let file = container.secret_environ_file.as_ref();
-        let file = file.map(|file| paths::secrets_file(config, file));
-        let unreadable = read.problems.len();
-        let secrets = file.and_then(|file| read.source(image, &file, true));
-        for problem in &mut read.problems[unreadable..] {
-            if problem.source.is_none() {
-                problem.source = Some(Arc::clone(&source));
-                problem.place = Place::Value(vec!["secret-environ-file".into()]);
-            }
-        }
-        read.container = Some((container, source));
-        if let Some(source) = secrets {
-            let (secrets, problems) = read_secrets_file(&source);
-            read.problems.extend(problems);
-            read.secrets = secrets.map(|secrets| (secrets, source));
-        }
+        read.secrets_file(image, config, Doc::new(&container, &source));
+        read.container = whole.then_some((container, source));
         read
     }
 
-    fn source(&mut self, image: &Path, path: &Path, secret: bool) -> Option<Arc<Source>> {
-        let shown = paths::in_image(image, path);
-        let opened = open_in_image(image, path).map_err(|err| {
-            let message = format!("cannot read {}: {err}", shown.display());
-            resolve::plain("", None, message)
-        });
-        let read = opened.and_then(|fd| file::read_opened(fd, &shown, secret));
-        read.map_err(|problem| self.problems.push(problem)).ok()
+    fn secrets_file(&mut self, image: &Path, config: &Path, container: Doc<'_, Container>) {
+        let Some(file) = &container.secret_environ_file else {
+            return;
+        };
+        match source(image, &paths::secrets_file(config, file), true) {
+            Ok(source) => {
+                let (secrets, problems) = read_secrets_file(&source);
+                self.problems.extend(problems);
+                self.secrets = secrets.map(|secrets| (secrets, source));
+            }
+            Err(problem) => {
+                let spot = container.at(&["secret-environ-file"]);
+                self.problems.push(asked_for_at(spot, problem));
+            }
+        }
     }
+
+    fn secrets_doc(&self) -> Option<Doc<'_, SecretMap>> {
+        let (map, source) = self.secrets.as_ref()?;
+        Some(Doc::new(map, source))
+    }
+
+    /// What breaks the rules of the container config alone.
+    fn alone(&self) -> Vec<Problem> {
+        let container = self.container.iter();
+        let docs = container.map(|(container, source)| Doc::new(container, source));
+        docs.flat_map(|doc| resolve::container_alone(doc, self.secrets_doc()))
+            .collect()
+    }
+}
+
+fn source(image: &Path, path: &Path, secret: bool) -> Result<Arc<Source>, Problem> {
+    let shown = paths::in_image(image, path);
+    let fd = open_in_image(image, path).map_err(|err| {
+        let message = format!("cannot read {}: {err}", shown.display());
+        resolve::plain("", None, message)
+    })?;
+    file::read_opened(fd, &shown, secret)
 }

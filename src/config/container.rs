@@ -20,6 +20,15 @@ pub fn read_container(source: &Arc<Source>) -> (Option<Container>, Vec<Problem>)
     super::reader::whole(source, reading::container)
 }
 
+/// Reads a container config; what has a problem is as if it were not given. None
+/// if nothing can be told of it.
+pub fn read_container_in_part(source: &Arc<Source>) -> (Option<Container>, Vec<Problem>) {
+    super::reader::document(source, |root| {
+        root.refuse_duplicates();
+        reading::container(root)
+    })
+}
+
 /// Reads a secrets file, whose [`Source`] must be marked as secret; none if
 /// there is any problem.
 pub fn read_secrets_file(source: &Arc<Source>) -> (Option<SecretMap>, Vec<Problem>) {

@@ -169,6 +169,14 @@ pub fn read_sandbox(source: &Arc<Source>) -> (Option<Sandbox>, Vec<Problem>) {
     reader::whole(source, sandbox)
 }
 
+/// Reads a sandbox config; what has a problem is as if it were not given.
+pub fn read_sandbox_in_part(source: &Arc<Source>) -> (Option<Sandbox>, Vec<Problem>) {
+    reader::document(source, |root| {
+        root.refuse_duplicates();
+        sandbox(root)
+    })
+}
+
 fn sandbox(root: &Value<'_>) -> Option<Sandbox> {
     let default = Sandbox::default();
     let mut map = root.map("a mapping")?;

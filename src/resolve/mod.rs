@@ -48,6 +48,7 @@ use crate::problem::{Problem, Severity, Source};
 use paths::Home;
 pub use problems::Doc;
 use problems::Problems;
+pub(crate) use problems::Spot;
 pub use secrets::{Origin, Origins};
 pub use template::{Before, Template};
 

@@ -6,6 +6,7 @@ mod hostile;
 mod images;
 mod keys;
 mod program;
+mod rest;
 mod server;
 mod stage;
 mod tokens;
