@@ -62,6 +62,14 @@ pub enum Report {
 }
 
 impl Report {
+    /// All of these lines.
+    pub fn all(lines: &[u8]) -> Vec<Self> {
+        let lines = lines.split(|byte| *byte == b'\n');
+        let lines = lines.filter(|line| !line.is_empty());
+        let reports = lines.filter_map(|line| serde_json::from_slice(line).ok());
+        reports.collect()
+    }
+
     /// The last of these lines.
     pub fn last(lines: &[u8]) -> Option<Self> {
         let lines = lines.split(|byte| *byte == b'\n').rev();

@@ -10,8 +10,7 @@
 //! The joiner holds one end of a pipe of which we hold the other: if we are
 //! killed, the command ends too.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 
@@ -26,6 +25,7 @@ use crate::master_option::MasterOption;
 use crate::name::ContainerName;
 use crate::report::Report;
 use crate::resolve::plan::Plan;
+use crate::sys::memfd;
 use crate::tree::heritage::Program;
 use crate::tree::launch::{LaunchError, Launcher};
 use crate::tree::records::{Records, RecordsError};
@@ -108,12 +108,12 @@ fn execute(home: &Home, options: &Options) -> Result<u8, ExecError> {
     let mut told = None;
     let audit = Audited::new(Log::of(home), &plan);
     foreground::attend_interactive(&signals, |standard| {
-        let (launched, tale) = launcher.join(&running, &plan, standard)?;
-        told = Some(tale);
+        let (launched, report) = launcher.join(&running, &plan, standard)?;
+        told = Some(report);
         audit.note(Outcome::Intended);
         Ok::<_, ExecError>(launched)
     })?;
-    let reports = told.map(all_of).unwrap_or_default();
+    let reports = told.and_then(all_of).unwrap_or_default();
     audit.note(match reports.first() {
         Some(Report::Started { time, opened, .. }) => {
             let time = *time;
@@ -126,18 +126,10 @@ fn execute(home: &Home, options: &Options) -> Result<u8, ExecError> {
     foreground::status(reports.into_iter().last()).ok_or(ExecError::Joiner)
 }
 
-/// The reports that are in this pipe.
-fn all_of(tale: OwnedFd) -> Vec<Report> {
-    let mut lines = Vec::new();
-    // If the joiner was killed, the command may not yet have been.
-    if rustix::io::ioctl_fionbio(&tale, true).is_ok() {
-        // What was read stays if there is nothing more.
-        let _ = File::from(tale).read_to_end(&mut lines);
-    }
-    let lines = lines.split(|byte| *byte == b'\n');
-    lines
-        .filter_map(|line| serde_json::from_slice(line).ok())
-        .collect()
+/// All that the joiner has told.
+fn all_of(report: OwnedFd) -> Option<Vec<Report>> {
+    let lines = memfd::read(report).ok()?;
+    Some(Report::all(&lines))
 }
 
 /// The secrets that the command is given. There is no record of it that could tell

@@ -17,6 +17,10 @@ use crate::confinement::landlock::LandlockError;
 use crate::confinement::seccomp::FilterError;
 use crate::report::{RefusedSecret, Report};
 
+/// As many secrets, and tokens of one, are told of in words, which are logged and
+/// kept. The report has the outcomes of all.
+const MOST_TOLD: usize = 10;
+
 quick_error! {
     /// Why a container does not start.
     #[derive(Debug)]
@@ -164,6 +168,9 @@ impl Failure {
             } => return execute_hint(executable, *present, cause),
             Failure::Network(cause) => return cause.hint(),
             Failure::Told { hint, .. } => return hint.clone(),
+            Failure::Secrets(refused) if refused.len() > MOST_TOLD => {
+                "`lithos_ctl audit` lists every secret with its outcome"
+            }
             Failure::Plan(_) | Failure::Launch(_) => {
                 "only lithos_tree and lithos_cmd of the same release start lithos_knot"
             }
@@ -269,15 +276,25 @@ impl fmt::Display for ExecuteCause<'_> {
     }
 }
 
+/// The first of them, and how many more there are.
+fn told<T>(refused: &[T]) -> (&[T], usize) {
+    let told = &refused[..refused.len().min(MOST_TOLD)];
+    (told, refused.len() - told.len())
+}
+
 struct Lines<'a>(&'a [Refused]);
 
 impl fmt::Display for Lines<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, refused) in self.0.iter().enumerate() {
+        let (told, more) = told(self.0);
+        for (index, refused) in told.iter().enumerate() {
             let start = if index == 0 { "" } else { "\n" };
             write!(f, "{start}{refused}")?;
         }
-        Ok(())
+        match more {
+            0 => Ok(()),
+            more => write!(f, "\ncannot deliver {more} more of the secrets"),
+        }
     }
 }
 
@@ -295,19 +312,25 @@ impl fmt::Display for Refused {
     }
 }
 
-/// Of tokens, every one's own outcome, in their order.
+/// Of tokens, each one's own outcome, in their order.
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let refusals = match self {
             Fault::Tokens(refusals) => refusals.as_slice(),
             Fault::Value(fault) => return write!(f, "{fault}"),
         };
-        match refusals {
-            [] => f.write_str("there is no token"),
+        let (told, more) = told(refusals);
+        match told {
+            [] => f.write_str("there is no token")?,
             [first, rest @ ..] => {
                 write!(f, "{first}")?;
-                rest.iter().try_for_each(|refusal| write!(f, "; {refusal}"))
+                rest.iter()
+                    .try_for_each(|refusal| write!(f, "; {refusal}"))?;
             }
+        }
+        match more {
+            0 => Ok(()),
+            more => write!(f, "; and {more} more"),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Sealed memory files: bytes that nobody can change once they are handed over.
+//! Memory files, and sealed ones: bytes that nobody can change once they are handed
+//! over.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -14,14 +15,18 @@ const SEALS: SealFlags = SealFlags::WRITE
 
 /// A close-on-exec memfd holding exactly `bytes`, sealed against every change.
 pub fn sealed(name: &str, bytes: &[u8]) -> io::Result<OwnedFd> {
-    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    let mut file = File::from(memfd_create(name, flags | MemfdFlags::NOEXEC_SEAL).or_else(
-        // MFD_NOEXEC_SEAL came with 6.3; nothing executes this file anyway.
-        |_| memfd_create(name, flags),
-    )?);
+    let mut file = File::from(empty(name)?);
     file.write_all(bytes)?;
     fcntl_add_seals(&file, SEALS)?;
     Ok(file.into())
+}
+
+/// A close-on-exec memfd that can be written and sealed.
+pub fn empty(name: &str) -> io::Result<OwnedFd> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    // MFD_NOEXEC_SEAL came with 6.3; nothing executes this file anyway.
+    let made = memfd_create(name, flags | MemfdFlags::NOEXEC_SEAL);
+    Ok(made.or_else(|_| memfd_create(name, flags))?)
 }
 
 /// The bytes of a sealed memfd, from its beginning; an error if a
@@ -34,6 +39,11 @@ pub fn read_sealed(fd: impl AsFd) -> io::Result<Vec<u8>> {
         ));
     }
     // It can neither grow nor shrink.
+    read(fd)
+}
+
+/// The bytes that a memfd has now, from its beginning.
+pub fn read(fd: impl AsFd) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; usize::try_from(fstat(&fd)?.st_size).unwrap_or(0)];
     let mut read = 0;
     while read < bytes.len() {

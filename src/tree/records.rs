@@ -14,6 +14,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
+use std::ops::Range;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -42,8 +43,11 @@ const VERSION: u32 = 1;
 const RECORD: &str = "record.json";
 /// The knot's.
 const REPORT: &str = "report";
-/// As much of the end of a report is read.
-const REPORT_TAIL: u64 = 64 * 1024;
+/// As much of a report is read at once, which mostly is all of it.
+const REPORT_PART: u64 = 64 * 1024;
+/// As much of it is read where it has no whole line in less. None is longer: a label
+/// or an outcome for each token, of which documents of 1 MiB have so many.
+const REPORT_LONGEST: u64 = 4 << 20;
 
 /// What is kept of one container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -320,19 +324,18 @@ impl Records {
     /// What the container's knot has told after the first `bytes` of its report,
     /// as far as it is whole lines; and how many bytes that was.
     pub fn told_after(&self, name: &ContainerName, bytes: u64) -> io::Result<(Vec<Report>, u64)> {
-        let mut told = read_some(&self.report(name), |_| bytes)?;
-        let whole = told.iter().rposition(|byte| *byte == b'\n');
-        told.truncate(whole.map_or(0, |last| last + 1));
-        let lines = told.split(|byte| *byte == b'\n');
-        let lines = lines.filter(|line| !line.is_empty());
-        let reports = lines.filter_map(|line| serde_json::from_slice(line).ok());
-        Ok((reports.collect(), told.len() as u64))
+        let next = |length: u64, most: u64| bytes..length.min(bytes.saturating_add(most));
+        let told = find(&self.report(name), next, |part| {
+            let end = part.iter().rposition(|byte| *byte == b'\n')? + 1;
+            Some((Report::all(&part[..end]), end as u64))
+        })?;
+        Ok(told.unwrap_or_default())
     }
 
     /// What the container's knot has told last.
     pub fn last_report(&self, name: &ContainerName) -> Option<Report> {
-        let tail = |length: u64| length.saturating_sub(REPORT_TAIL);
-        Report::last(&read_some(&self.report(name), tail).ok()?)
+        let tail = |length: u64, most: u64| length.saturating_sub(most)..length;
+        find(&self.report(name), tail, Report::last).ok()?
     }
 
     /// Removes all that is kept of the container.
@@ -481,15 +484,27 @@ fn list(dir: &Path) -> Result<Vec<String>, RecordsError> {
     Ok(names)
 }
 
-/// What a file that only grows has from a place on, which `from` finds by its length;
-/// no more than [`REPORT_TAIL`].
-fn read_some(path: &Path, from: impl FnOnce(u64) -> u64) -> io::Result<Vec<u8>> {
+/// What `look` finds in a part of a report. `part` says which, by the length of the
+/// report and how much of it may be read: ever more, until something is found.
+fn find<T>(
+    path: &Path,
+    part: impl Fn(u64, u64) -> Range<u64>,
+    look: impl Fn(&[u8]) -> Option<T>,
+) -> io::Result<Option<T>> {
     let file = File::open(path)?;
     let length = file.metadata()?.len();
-    let from = from(length);
-    let mut some = vec![0; length.saturating_sub(from).min(REPORT_TAIL) as usize];
-    file.read_exact_at(&mut some, from)?;
-    Ok(some)
+    let mut most = REPORT_PART;
+    loop {
+        let Range { start, end } = part(length, most);
+        let mut read = vec![0; end.saturating_sub(start) as usize];
+        file.read_exact_at(&mut read, start)?;
+        let found = look(&read);
+        let is_all = (read.len() as u64) < most;
+        if found.is_some() || is_all || most >= REPORT_LONGEST {
+            return Ok(found);
+        }
+        most *= 8;
+    }
 }
 
 #[cfg(test)]

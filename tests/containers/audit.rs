@@ -118,6 +118,21 @@ fn a_refused_secret_has_its_outcome_and_the_others_are_withheld() {
 }
 
 #[test]
+fn of_a_thousand_refused_secrets_every_token_has_a_line_and_the_log_says_why() {
+    let Some(ground) = Ground::new() else { return };
+    ground.container(&format!(
+        "arguments: [report, sleep]\nrestart-timeout: 3600\n{}",
+        ground.thousand_secrets()
+    ));
+    ground.replace_key();
+    let tree = ground.start();
+    let log = tree.wait_for_log(&["cannot deliver 990 more of the secrets"]);
+    assert!(!log.contains("its knot was killed"), "{log}");
+    let lines = lines(&tree, &ground, 2000);
+    assert!(lines.iter().all(|line| line["outcome"] == "key-mismatch"));
+}
+
+#[test]
 fn each_restart_has_lines_of_its_own_in_a_kept_container_too() {
     for kept in [false, true] {
         let lines_of = format!("restart-process-only: {kept}\nrestart-timeout: 0.05");

@@ -144,6 +144,20 @@ impl Ground {
         key.seal(&namespace, secret.as_bytes()).unwrap().to_string()
     }
 
+    /// A thousand secrets of two tokens each, which the key `alpha` opens.
+    pub fn thousand_secrets(&self) -> String {
+        let tokens = ["one", "other"].map(|secret| self.seal("alpha", "", secret));
+        let entry = |number| format!("  SECRET_{number}: ['{}', '{}']\n", tokens[0], tokens[1]);
+        let entries: String = (0..1000).map(entry).collect();
+        format!("secret-environ:\n{entries}")
+    }
+
+    /// Puts another private key in the place of `alpha`.
+    pub fn replace_key(&self) {
+        let text = fs::read(format!("{KEYS}/beta")).unwrap();
+        self.write("keys/alpha", text);
+    }
+
     /// The master config, with these lines besides the directories.
     pub fn master(&self, lines: &str) {
         let lines = if lines.contains("cgroup-name") {

@@ -189,6 +189,44 @@ fn executing_with_secrets_is_noted_before_and_after() {
 }
 
 #[test]
+fn executing_with_a_thousand_secrets_ends_whether_they_open_or_not() {
+    let Some(ground) = Ground::new() else { return };
+    let secrets = ground.thousand_secrets();
+    ground.container(&format!("arguments: [report, sleep]\n{secrets}"));
+    let tree = ground.start();
+    tree.result("shop/web.0", "report");
+    let run = || {
+        let args = ["--with-secrets", "shop/web.0", "--", "/bin/probe"];
+        let mut child = exec(&ground, &args)
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        if wait_or(|| child.try_wait().unwrap()).is_none() {
+            child.kill().unwrap();
+            panic!("it does not end");
+        }
+        child.wait_with_output().unwrap()
+    };
+    let count = |outcome: &str| {
+        let lines = lines(&ground);
+        let exec = lines.iter().filter(|(occasion, _)| occasion == "exec");
+        exec.filter(|(_, found)| found == outcome).count()
+    };
+    assert!(run().status.success());
+    assert_eq!(count("delivered"), 1000);
+    ground.replace_key();
+    let output = run();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(125), "{said}");
+    assert!(
+        said.contains("cannot deliver 990 more of the secrets"),
+        "{said}"
+    );
+    assert_eq!(count("key-mismatch"), 2000);
+}
+
+#[test]
 fn lists_the_secrets_by_their_last_use_and_what_is_missing() {
     let Some(ground) = Ground::new() else { return };
     let line = |time: &str, container: &str, secret: &str| {

@@ -113,6 +113,37 @@ fn every_bad_outcome_is_told_by_its_name_in_every_form() {
 }
 
 #[test]
+fn of_many_refused_secrets_a_few_are_told_in_words_and_all_by_their_outcomes() {
+    let sealed = Sealed {
+        tokens: vec!["no token".to_owned(); 100],
+        ..Sealed::default()
+    };
+    let name = |number: usize| format!("SECRET_{number:04}");
+    let secrets = Secrets {
+        environ: (0..1000).map(|n| (name(n), sealed.clone())).collect(),
+        ..Secrets::default()
+    };
+    let failure = open_with(&[], &secrets).err().unwrap();
+    let Report::Failed {
+        reason,
+        hint,
+        refused,
+        ..
+    } = failure.report()
+    else {
+        panic!("{failure}");
+    };
+    let lines: Vec<_> = reason.lines().collect();
+    assert_eq!(lines.len(), 11, "{reason}");
+    assert!(lines[9].starts_with("cannot open the secret SECRET_0009: "));
+    assert!(lines[9].ends_with("; and 90 more"), "{reason}");
+    assert_eq!(lines[10], "cannot deliver 990 more of the secrets");
+    assert!(hint.unwrap().contains("lithos_ctl audit"));
+    assert_eq!(refused.len(), 1000);
+    assert!(refused.iter().all(|one| one.outcomes.len() == 100));
+}
+
+#[test]
 fn what_no_variable_can_hold_is_refused_as_a_variable_only() {
     let vectors = vectors();
     let unsafe_ones = vectors.iter().filter(|v| v["outcome"] == "not-env-safe");

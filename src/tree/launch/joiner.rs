@@ -8,7 +8,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use super::{LaunchError, Launched, Launcher, Standard, seal, step};
 use crate::knot::command_line::Join;
 use crate::resolve::plan::Plan;
-use crate::sys::spawn::Spawn;
+use crate::sys::{memfd, spawn::Spawn};
 use crate::tree::running::Running;
 
 impl Launcher {
@@ -20,8 +20,9 @@ impl Launcher {
         plan: &Plan,
         standard: &Standard<'_>,
     ) -> Result<(Launched, OwnedFd), LaunchError> {
-        let pipe = || step("make a pipe", pipe_with(PipeFlags::CLOEXEC));
-        let ((gate, opener), (tale, report)) = (pipe()?, pipe()?);
+        let (gate, opener) = step("make a pipe", pipe_with(PipeFlags::CLOEXEC))?;
+        // A pipe can be full before anybody reads it.
+        let report = step("make the report", memfd::empty("lithos-report"))?;
         let json = step("seal the plan", plan.to_json())?;
         let plan_fd = step("seal the plan", seal(&json))?;
         let join = Join {
@@ -51,6 +52,6 @@ impl Launcher {
                 .collect(),
         };
         let (_, pidfd) = step("spawn lithos_knot", spawn.start())?;
-        Ok((Launched { pidfd, opener }, tale))
+        Ok((Launched { pidfd, opener }, report))
     }
 }

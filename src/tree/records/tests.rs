@@ -1,7 +1,7 @@
 //! Records survive, and what is wrong with one is recognised.
 
 use super::*;
-use crate::report::{End, OutOfMemory};
+use crate::report::{End, OutOfMemory, RefusedSecret};
 use crate::tree::machine::tests::plan;
 use crate::tree::scratch::Scratch;
 
@@ -120,6 +120,42 @@ fn a_report_is_heard_by_whole_lines_from_where_it_was_left() {
     write!(report, "{}{}", &line(2)[half..], line(3)).unwrap();
     let (told, _) = records.told_after(name, bytes).unwrap();
     assert_eq!(told, [started(2), started(3)]);
+}
+
+#[test]
+fn a_report_is_understood_however_long_its_lines_are() {
+    let scratch = Scratch::new();
+    let records = records(&scratch);
+    let record = record(&records);
+    let name = &record.plan.name;
+    records.write(&record).unwrap();
+    let refused = |secret: usize| RefusedSecret {
+        name: format!("SECRET_{secret}"),
+        outcomes: vec!["key-mismatch".to_owned(); 10],
+    };
+    for secrets in [10, 1000, 10_000] {
+        let failed = Report::Failed {
+            reason: "cannot open the secret".to_owned(),
+            hint: None,
+            status: 125,
+            refused: (0..secrets).map(refused).collect(),
+        };
+        let line = serde_json::to_vec(&failed).unwrap();
+        let mut report = records.new_report(name).unwrap();
+        report.write_all(&line).unwrap();
+        assert_eq!(records.told_after(name, 0).unwrap(), (vec![], 0));
+        report.write_all(b"\n").unwrap();
+        let length = line.len() as u64 + 1;
+        assert!(length < REPORT_LONGEST);
+        let failed = vec![failed];
+        assert_eq!(records.told_after(name, 0).unwrap(), (failed, length));
+        let ending = records.ending(name).ending;
+        assert!(matches!(ending, Ending::Failed { .. }), "{secrets}");
+        // Another, of which only a part is there.
+        report.write_all(&line[..line.len() - 1]).unwrap();
+        assert_eq!(records.told_after(name, length).unwrap(), (vec![], 0));
+        assert_eq!(records.ending(name).ending, ending, "{secrets}");
+    }
 }
 
 #[test]
