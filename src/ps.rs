@@ -22,12 +22,13 @@ use crate::cause::Cause;
 use crate::knot::cgroup::{Meters, Usage};
 use crate::master_option::MasterOption;
 use crate::name::ContainerName;
-use crate::report::End;
+use crate::report::{End, Report};
 use crate::resolve::plan::Cgroup;
 use crate::sys::pidfd;
 use crate::tree::ending::LastEnd;
 use crate::tree::machine::Ending;
 use crate::tree::records::{Found, Record, Records, RecordsError};
+use crate::tree::running::process_among;
 
 use processes::{Seen, ticks_a_second};
 pub(crate) use table::{aligned, lasting};
@@ -123,7 +124,7 @@ fn rows(state_dir: &std::path::Path) -> Result<Vec<Row>, RecordsError> {
             Found::Torn(_) => (Some("unknown"), None),
         };
         name.command |= record.is_some_and(|record| record.caller.is_some());
-        rows.push(row(name, state, record, &mut host)?);
+        rows.push(row(name, state, record, &records, &mut host)?);
     }
     rows.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(rows)
@@ -133,6 +134,7 @@ fn row(
     name: ContainerName,
     state: Option<&'static str>,
     record: Option<&Record>,
+    records: &Records,
     host: &mut Host,
 ) -> Result<Row, RecordsError> {
     let pinned = record.map(|record| record.pin()).transpose()?.flatten();
@@ -140,20 +142,23 @@ fn row(
     let knot = record.and_then(|record| record.knot.as_ref());
     let knot_pid = running.as_ref().and(knot).map(|knot| knot.pid);
     let inside = knot_pid.map(|knot| host.inside(knot)).unwrap_or_default();
-    let first = inside.first().map(|(pid, _)| *pid);
-    let uptime = inside.first().zip(processes::since_boot());
+    let process = record.zip(knot_pid).and_then(|(record, knot)| {
+        let told = records.last_report(&record.plan.name);
+        process_of(knot, &inside, told.as_ref())
+    });
+    let uptime = process.zip(processes::since_boot());
     let uptime = uptime.map(|((_, seen), now)| now - seen.started as f64 / ticks_a_second());
     let cgroup = record.and_then(|record| record.plan.cgroup.as_ref());
-    let used = match (first, knot_pid.zip(cgroup)) {
-        (None, _) => Usage::default(),
-        (Some(_), None) => resident(&inside),
-        (Some(_), Some((knot, cgroup))) => host.usage(knot, cgroup).or(resident(&inside)),
+    let used = match (inside.is_empty(), knot_pid.zip(cgroup)) {
+        (true, _) => Usage::default(),
+        (false, None) => resident(&inside),
+        (false, Some((knot, cgroup))) => host.usage(knot, cgroup).or(resident(&inside)),
     };
     let state = state.unwrap_or(
         match (&running, record.and_then(|record| record.stopping)) {
             (None, _) => "waiting",
             (Some(_), Some(_)) => "stopping",
-            (Some(_), None) if first.is_none() => "starting",
+            (Some(_), None) if process.is_none() => "starting",
             (Some(_), None) => "running",
         },
     );
@@ -164,7 +169,7 @@ fn row(
         instance: name.number,
         command: name.command,
         state,
-        pid: first,
+        pid: process.map(|(pid, _)| pid),
         knot_pid,
         uptime_seconds: uptime.map(|seconds| seconds.max(0.0)),
         memory_bytes: used.memory,
@@ -191,7 +196,8 @@ impl Host {
         }
     }
 
-    /// The processes below a knot, the container's own first.
+    /// The processes below a knot, its children first, the oldest of them before the
+    /// others.
     fn inside(&self, knot: i32) -> Vec<(i32, Seen)> {
         let inside = processes::descendants(knot, &self.processes).into_iter();
         inside
@@ -207,6 +213,13 @@ impl Host {
         let meters = meters.or_insert_with_key(|own| Meters::find_for(own));
         meters.read(cgroup)
     }
+}
+
+/// The container's own among the processes below its knot.
+fn process_of(knot: i32, inside: &[(i32, Seen)], told: Option<&Report>) -> Option<(i32, Seen)> {
+    let children = inside.iter().filter(|(_, seen)| seen.parent == knot);
+    let process = process_among(children.map(|(pid, _)| *pid), knot, told)?;
+    inside.iter().find(|(pid, _)| *pid == process).copied()
 }
 
 /// What these processes use, without a cgroup.

@@ -9,6 +9,7 @@ use crate::cause::Cause;
 use crate::privileged::Privileged;
 use crate::problem::legible;
 use crate::selection::Selection;
+use crate::tree::records::RecordsError;
 
 quick_error! {
     /// Why something was not done.
@@ -59,6 +60,12 @@ quick_error! {
         Log(path: PathBuf, err: io::Error) {
             display("cannot read {}: {}", path.display(), Privileged(err))
             source(err)
+        }
+        /// What is kept of containers cannot be read.
+        Records(err: RecordsError) {
+            display("{}", err)
+            source(err)
+            from()
         }
         /// The result cannot be written.
         Output(err: io::Error) {

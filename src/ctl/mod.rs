@@ -84,7 +84,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(home: &Home, command: &Command) -> Result<(), CtlError> {
-    let supervisor = Supervisor::of(home);
+    let supervisor = Supervisor::of(home)?;
     match command {
         Command::Status(options) => status::run(&supervisor, options),
         Command::Restart(options) => restart::run(&supervisor, options),

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::error::CtlError;
 use super::supervisor::Supervisor;
-use super::waiting::{process_of, status};
+use super::waiting::status;
 use crate::control::answers::{Container, State, Status};
 use crate::problem::legible;
 use crate::ps::{aligned, lasting};
@@ -29,31 +29,33 @@ pub fn run(supervisor: &Supervisor, options: &Options) -> Result<(), CtlError> {
     let status = status(supervisor, options.name.as_ref())?;
     let mut out = io::stdout().lock();
     if options.json {
-        serde_json::to_writer(&mut out, &json(&status)).map_err(io::Error::from)?;
+        serde_json::to_writer(&mut out, &json(supervisor, &status)).map_err(io::Error::from)?;
         writeln!(out)?;
     } else {
-        for line in table(&status) {
+        for line in table(supervisor, &status) {
             writeln!(out, "{line}")?;
         }
     }
     Ok(out.flush()?)
 }
 
-/// As the supervisor says it, with the pids of the processes, which only `/proc`
-/// knows.
-fn json(status: &Status) -> Value {
+/// As the supervisor says it, with the pids of the processes, which it does not know.
+fn json(supervisor: &Supervisor, status: &Status) -> Value {
     let mut json = serde_json::to_value(status).expect("it is always JSON");
     for (index, container) in status.containers.iter().enumerate() {
-        json["containers"][index]["pid"] = container.knot_pid.and_then(process_of).into();
+        json["containers"][index]["pid"] = supervisor.process_of(container).into();
     }
     json
 }
 
 const HEAD: [&str; 6] = ["NAME", "STATE", "PID", "UPTIME", "RESTARTS", "LAST END"];
 
-fn table(status: &Status) -> Vec<String> {
+fn table(supervisor: &Supervisor, status: &Status) -> Vec<String> {
     let mut lines = vec![HEAD.map(str::to_owned).to_vec()];
-    lines.extend(status.containers.iter().map(|c| row(c).to_vec()));
+    for container in &status.containers {
+        let pid = supervisor.process_of(container);
+        lines.push(row(container, pid).to_vec());
+    }
     // What is broken and has no containers would be seen nowhere.
     for broken in &status.broken {
         let mut names = status.containers.iter().map(|container| &container.name);
@@ -73,9 +75,8 @@ fn table(status: &Status) -> Vec<String> {
     aligned(lines)
 }
 
-fn row(container: &Container) -> [String; 6] {
+fn row(container: &Container, pid: Option<i32>) -> [String; 6] {
     let dash = || "-".to_owned();
-    let pid = container.knot_pid.and_then(process_of);
     let uptime = container.uptime_seconds;
     let end = container.last_end.as_ref();
     [

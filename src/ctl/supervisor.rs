@@ -1,6 +1,7 @@
-//! The supervisor, as it is asked over its control socket.
+//! The supervisor, as it is asked over its control socket; and what only its records
+//! and `/proc` know of its containers.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -11,9 +12,12 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::error::CtlError;
+use crate::control::answers::Container;
 use crate::control::{self, LONGEST_ANSWER, Refused, Request, VERSION};
 use crate::resolve::paths::Home;
 use crate::sys::lock;
+use crate::tree::records::Records;
+use crate::tree::running::process_among;
 
 /// It starts, reloads and answers well within that.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -25,15 +29,17 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub struct Supervisor {
     socket: PathBuf,
     pid_file: PathBuf,
+    records: Records,
 }
 
 impl Supervisor {
     /// That of this master config.
-    pub fn of(home: &Home) -> Self {
-        Self {
+    pub fn of(home: &Home) -> Result<Self, CtlError> {
+        Ok(Self {
             socket: home.control_socket(),
             pid_file: home.pid_file(),
-        }
+            records: Records::look(&home.state_dir)?,
+        })
     }
 
     /// Asks it. One that is being started or replaced is waited for; what it was
@@ -58,6 +64,15 @@ impl Supervisor {
     pub fn pid(&self) -> Option<i32> {
         let file = File::open(&self.pid_file).ok()?;
         lock::holder(&file).ok().flatten()
+    }
+
+    /// The pid of a container's process, once it has been executed.
+    pub fn process_of(&self, container: &Container) -> Option<i32> {
+        let knot = container.knot_pid?;
+        let told = self.records.last_report(&container.name);
+        let children = fs::read_to_string(format!("/proc/{knot}/task/{knot}/children")).ok()?;
+        let children = children.split_whitespace().flat_map(str::parse);
+        process_among(children, knot, told.as_ref())
     }
 
     /// The line that it answers; none if it is not there, or has gone meanwhile.

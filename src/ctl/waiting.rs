@@ -1,6 +1,5 @@
 //! Waiting until a daemon has become what it was to be.
 
-use std::fs;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -74,7 +73,8 @@ impl Awaited {
             if let Some(why) = self.failure(&container) {
                 return Err(CtlError::Failed(verb, self.name.to_string(), why));
             }
-            if let Some(running) = self.settled(&container, settle.time, verb)? {
+            let process = supervisor.process_of(&container);
+            if let Some(running) = self.settled(&container, process, settle.time, verb)? {
                 return Ok(running);
             }
             sleep(PAUSE);
@@ -97,11 +97,12 @@ impl Awaited {
     fn settled(
         &mut self,
         container: &Container,
+        process: Option<i32>,
         time: Duration,
         verb: &'static str,
     ) -> Result<Option<Running>, CtlError> {
         let running = container.state == State::Running && container.starts > self.starts;
-        let process = container.knot_pid.filter(|_| running).and_then(process_of);
+        let process = process.filter(|_| running);
         // With `restart-process-only` the container goes on, and its process does not.
         let (starts, before) = self.seen.unzip();
         if starts == Some(container.starts) && running && before != process {
@@ -161,12 +162,4 @@ fn look(supervisor: &Supervisor, name: &ContainerName) -> Result<Option<Containe
     };
     let mut containers = status.containers.into_iter();
     Ok(containers.find(|container| container.name == *name))
-}
-
-/// The process whose knot this is, once it has been executed.
-pub fn process_of(knot: i32) -> Option<i32> {
-    let children = fs::read_to_string(format!("/proc/{knot}/task/{knot}/children")).ok()?;
-    let child = children.split_whitespace().next()?.parse().ok()?;
-    let program = |pid: i32| fs::read_link(format!("/proc/{pid}/exe")).ok();
-    (program(child)? != program(knot)?).then_some(child)
 }

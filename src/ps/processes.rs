@@ -6,7 +6,8 @@ use std::fs;
 /// What `/proc` says of a process; times in ticks.
 #[derive(Debug, Clone, Copy)]
 pub struct Seen {
-    parent: i32,
+    /// Whose child it is.
+    pub parent: i32,
     /// Since boot.
     pub started: u64,
     /// Of a processor.

@@ -118,6 +118,27 @@ impl Running {
     }
 }
 
+/// Which of its knot's children is the process of a container, if it has been executed
+/// and has not ended; the oldest is the first of them. By what the knot has told last:
+/// its other children are what processes that have ended left behind.
+pub fn process_among(
+    mut children: impl Iterator<Item = i32>,
+    knot: i32,
+    told: Option<&Report>,
+) -> Option<i32> {
+    match told {
+        Some(&Report::Started { pid: Some(pid), .. }) => {
+            children.find(|child| matches!(is_child(*child, knot, pid), Ok(true)))
+        }
+        Some(Report::Started { pid: None, .. }) | None => {
+            let program = |pid: i32| fs::read_link(format!("/proc/{pid}/exe")).ok();
+            let child = children.next()?;
+            (program(child)? != program(knot)?).then_some(child)
+        }
+        Some(Report::Ended { .. } | Report::Failed { .. }) => None,
+    }
+}
+
 /// The child of `parent` that has this pid in the pid namespace it is in.
 fn child(parent: i32, inside: i32) -> io::Result<Option<OwnedFd>> {
     for entry in fs::read_dir("/proc")? {
@@ -184,5 +205,47 @@ mod tests {
         process.kill().unwrap();
         process.wait().unwrap();
         assert!(child(own, pid).unwrap().is_none());
+    }
+
+    #[test]
+    fn of_several_children_the_process_is_the_one_that_was_told_last() {
+        let mut children: Vec<_> = (0..2)
+            .map(|_| {
+                std::process::Command::new("sleep")
+                    .arg("60")
+                    .spawn()
+                    .unwrap()
+            })
+            .collect();
+        let pids = [0, 1].map(|index: usize| children[index].id().cast_signed());
+        let own = std::process::id().cast_signed();
+        let started = |pid| Report::Started {
+            time: 1,
+            pid,
+            landlock: None,
+            opened: Vec::new(),
+        };
+        let ended = Report::Ended {
+            end: crate::report::End::Exited(0),
+            time: 1,
+            ran: None,
+            out_of_memory: None,
+        };
+        for (told, expected) in [
+            (Some(started(Some(pids[0]))), Some(pids[0])),
+            (Some(started(Some(pids[1]))), Some(pids[1])),
+            (Some(started(Some(own))), None),
+            (Some(ended), None),
+            // An older release did not tell which, and there was none left behind before.
+            (Some(started(None)), Some(pids[0])),
+            (None, Some(pids[0])),
+        ] {
+            let found = process_among(pids.into_iter(), own, told.as_ref());
+            assert_eq!(found, expected, "{told:?}");
+        }
+        for child in &mut children {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
     }
 }

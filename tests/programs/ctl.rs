@@ -44,6 +44,11 @@ fn said(ground: &Ground, args: &[&str]) -> Vec<Value> {
     lines.collect::<Result<_, _>>().unwrap()
 }
 
+/// How things stand with `shop/web.0`.
+pub fn status(ground: &Ground) -> Value {
+    said(ground, &["status", "--json", "shop/web.0"])[0]["containers"][0].take()
+}
+
 pub fn state(ground: &Ground, name: &str) -> String {
     let json = &said(ground, &["status", "--json", name])[0];
     json["containers"][0]["state"].as_str().unwrap().to_owned()

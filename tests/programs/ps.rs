@@ -8,8 +8,10 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::cmd::{ground_with, lithos_cmd};
+use crate::ctl::status;
+use crate::exec::ground_with_busybox;
 use crate::ground::Ground;
-use crate::tree::{Tree, wait_or};
+use crate::tree::{Tree, children, command_line, wait_or};
 
 fn program(ground: &Ground, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lithos_ps"));
@@ -112,6 +114,42 @@ fn what_a_container_fails_with_moves_no_cursor_and_stays_on_its_line() {
     );
     // Whatever was left running ends with it.
     drop(ground.start());
+}
+
+#[test]
+fn what_an_ended_process_left_in_a_kept_container_is_never_shown_as_its_process() {
+    let Some(ground) = ground_with_busybox("") else {
+        return;
+    };
+    ground.container(
+        "executable: /bin/busybox\nenviron: { PATH: /bin }\n\
+         arguments: [sh, -c, '(busybox sleep 5000 &); exec busybox sleep 6000']\n\
+         restart-process-only: true\nrestart-timeout: 3\nrestart-timeout-max: 3",
+    );
+    let tree = ground.start();
+    let shown = || {
+        let row = json(&ground).pop()?;
+        (row["pid"] == status(&ground)["pid"]).then_some(row)
+    };
+    let running = || {
+        tree.wait("process that is shown", || {
+            let row = shown()?;
+            let pid = row["pid"].as_i64()?.try_into().unwrap();
+            command_line(pid).contains("sleep 6000").then_some(row)
+        })
+    };
+    let first = running();
+    let process = first["pid"].as_i64().unwrap().try_into().unwrap();
+    kill(Pid::from_raw(process), Signal::SIGKILL).unwrap();
+    let between = tree.wait("row without a process", || {
+        shown().filter(|row| row["pid"].is_null())
+    });
+    assert_eq!(between["uptime-seconds"], Value::Null);
+    assert!(between["memory-bytes"].as_u64().unwrap() > 0, "{between}");
+    let second = running();
+    assert_ne!(second["pid"], first["pid"]);
+    assert_eq!(second["knot-pid"], first["knot-pid"]);
+    assert_eq!(children(tree.knot("shop/web.0")).len(), 3);
 }
 
 #[test]
