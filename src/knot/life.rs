@@ -23,7 +23,8 @@ use crate::tree::machine::Ending;
 /// What a knot that only waits needs: to signal its process.
 const TO_WAIT: CapabilitySet = CapabilitySet::KILL;
 
-/// What it needs to make another process: to map its ids, 0 among them.
+/// What it needs to make another process: to map its ids, 0 among them, and to change
+/// its own while it does.
 const TO_START: CapabilitySet = TO_WAIT
     .union(CapabilitySet::SETUID)
     .union(CapabilitySet::SETGID)

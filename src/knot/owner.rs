@@ -1,4 +1,9 @@
-//! Who owns a container's user namespace on the host.
+//! Who a knot is on the host while anything runs in its container, and so who owns the
+//! container's user namespace.
+//!
+//! The kernel lets a process set the limits and the priority of another that has its ids,
+//! and signal it. The user 0 of a container can be the host's; were that the knot's, too,
+//! it could be kept from writing its report or the log.
 //!
 //! Of some things the kernel gives each user so many, inotify instances above all (128),
 //! and counts what is in a user namespace for its owner, too: whoever had made it. Were
@@ -10,12 +15,14 @@ use std::io;
 use std::os::fd::BorrowedFd;
 
 use lithos_crypt::ShortHash;
-use nix::unistd::{Uid, geteuid, seteuid, setfsuid};
+use nix::unistd::{Uid, setfsuid, setresuid};
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 use crate::name::ContainerName;
 use crate::sys::capability;
 use crate::sys::clone::{Side, fork_alone};
+
+const ROOT: Uid = Uid::from_raw(0);
 
 /// The first of the ids that owners have, and the end of them: above all that people,
 /// systemd and directory services give away, below the two that mean nobody.
@@ -28,32 +35,27 @@ pub fn of(name: &ContainerName) -> u32 {
     FIRST + u32::from_be_bytes([a, b, c, d]) % COUNT
 }
 
-/// Makes a process in a new user namespace of this owner, and in `cgroup` if there is one.
-pub fn fork(owner: u32, cgroup: Option<BorrowedFd<'_>>) -> io::Result<Side> {
-    let before = geteuid();
-    become_user(Uid::from_raw(owner))?;
-    let made = fork_alone(libc::CLONE_NEWUSER, cgroup);
+/// Makes a process by the `CLONE_NEW…` of `flags`, in `cgroup` if there is one. From here
+/// on this process is the owner, and so it owns a user namespace made.
+pub fn fork(owner: u32, flags: i32, cgroup: Option<BorrowedFd<'_>>) -> io::Result<Side> {
+    let owner = Uid::from_raw(owner);
+    // Whoever's real user is root may have processes without number, and so may the user
+    // namespaces that he makes.
+    become_user(ROOT, owner)?;
+    let made = fork_alone(flags, cgroup);
     if !matches!(made, Ok(Side::Child)) {
-        become_user(before)?;
+        become_user(owner, owner)?;
     }
     made
 }
 
-/// Does what only the owner may, or who has kept CAP_SYS_ADMIN on the host.
-pub fn act<T>(owner: u32, act: impl FnOnce() -> T) -> io::Result<T> {
-    let before = geteuid();
-    become_user(Uid::from_raw(owner))?;
-    let done = act();
-    become_user(before)?;
-    Ok(done)
-}
-
-/// Only its effective id. To files it stays root, and it has the capabilities that it
-/// has as root: where users without any may make no user namespace, this one may.
-fn become_user(user: Uid) -> io::Result<()> {
-    seteuid(user)?;
-    setfsuid(Uid::from_raw(0));
+/// To files it stays root, and it has the capabilities that it has as root: where users
+/// without any may make no user namespace, this one may.
+fn become_user(real: Uid, user: Uid) -> io::Result<()> {
+    capability::keep_over_new_ids()?;
+    setresuid(real, user, user)?;
     capability::use_permitted()?;
+    setfsuid(ROOT);
     // A new id makes it whatever fs.suid_dumpable is.
     Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
 }

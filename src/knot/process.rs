@@ -25,7 +25,7 @@ use crate::config::units::IdMap;
 use crate::confinement::rlimit as limited;
 use crate::report::Report;
 use crate::resolve::plan::Plan;
-use crate::sys::clone::{Side, fork_alone};
+use crate::sys::clone::Side;
 use crate::sys::procfs;
 
 /// What a process is started with.
@@ -134,11 +134,12 @@ impl Start<'_> {
     }
 
     fn fork(&self) -> io::Result<Side> {
+        let flags = match self.maps_ids() {
+            true => libc::CLONE_NEWUSER,
+            false => 0,
+        };
         let cgroup = self.cgroup.to_be_made_in();
-        match self.maps_ids() {
-            true => owner::fork(owner::of(&self.plan.name), cgroup),
-            false => fork_alone(0, cgroup),
-        }
+        owner::fork(owner::of(&self.plan.name), flags, cgroup)
     }
 
     /// Whether the process gets a new user namespace.
@@ -150,11 +151,8 @@ impl Start<'_> {
     fn prepare(&self, pid: Pid) -> Result<(), Failure> {
         let ids = &self.plan.ids;
         if self.maps_ids() {
-            let write = || {
-                self.write_map(pid, "uid_map", &ids.uid_map)?;
-                self.write_map(pid, "gid_map", &ids.gid_map)
-            };
-            owner::act(owner::of(&self.plan.name), write).cannot("set", "the process's ids")??;
+            self.write_map(pid, "uid_map", &ids.uid_map)?;
+            self.write_map(pid, "gid_map", &ids.gid_map)?;
         }
         // The supervisor's own may protect it, by the settings of its unit.
         self.write(pid, "oom_score_adj", "0")

@@ -5,52 +5,53 @@ use std::io;
 use rustix::process::Rlimit;
 
 /// How many there are: asm-generic/resource.h.
-const RESOURCES: u32 = 16;
+const RESOURCES: usize = 16;
+
+/// Columns of a name in `/proc/PID/limits`.
+const NAME: usize = 25;
 
 /// Takes on every resource limit of the process that has this pid.
 ///
 /// Needs `CAP_SYS_RESOURCE` where one of them is higher than ours.
 pub fn take_on(pid: i32) -> io::Result<()> {
-    for resource in 0..RESOURCES {
-        let theirs = read(pid, resource)?;
-        // SAFETY: `theirs` is valid for reading, null is allowed for the old one.
-        let status =
-            unsafe { libc::prlimit(0, resource as _, &raw const theirs, std::ptr::null_mut()) };
-        if status != 0 {
+    // In the order of their numbers.
+    for (resource, theirs) in (0..).zip(all(pid)?) {
+        let theirs = libc::rlimit {
+            rlim_cur: theirs.current.unwrap_or(libc::RLIM_INFINITY),
+            rlim_max: theirs.maximum.unwrap_or(libc::RLIM_INFINITY),
+        };
+        // SAFETY: `theirs` is valid for reading.
+        if unsafe { libc::setrlimit(resource, &raw const theirs) } != 0 {
             return Err(io::Error::last_os_error());
         }
     }
     Ok(())
 }
 
-/// The RLIMIT_MEMLOCK of the process that has this pid, whoever's it is: by
-/// `/proc`, since prlimit(2) needs `CAP_SYS_RESOURCE` for those of other users.
+/// The RLIMIT_MEMLOCK of the process that has this pid.
 pub fn memlock(pid: i32) -> io::Result<Rlimit> {
+    let mut all = all(pid)?;
+    Ok(all.swap_remove(libc::RLIMIT_MEMLOCK as usize))
+}
+
+/// Every limit of a process, whoever's it is: by `/proc`, since prlimit(2) needs
+/// `CAP_SYS_RESOURCE` for those of other users.
+fn all(pid: i32) -> io::Result<Vec<Rlimit>> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/limits"))?;
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("Max locked memory"));
+    let limits = text.lines().skip(1).map(parse).collect::<Option<Vec<_>>>();
+    let limits = limits.filter(|limits| limits.len() >= RESOURCES);
+    limits.ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+/// A line of it: after the name there are two limits.
+fn parse(line: &str) -> Option<Rlimit> {
     let limit = |text: &str| match text {
         "unlimited" => Some(None),
         number => number.parse().ok().map(Some),
     };
-    let mut words = line.unwrap_or_default().split_whitespace().map(limit);
-    match (words.next().flatten(), words.next().flatten()) {
-        (Some(current), Some(maximum)) => Ok(Rlimit { current, maximum }),
-        _ => Err(io::ErrorKind::InvalidData.into()),
-    }
-}
-
-fn read(pid: i32, resource: u32) -> io::Result<libc::rlimit> {
-    let mut found = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
-    // SAFETY: null is allowed for the new limit; `found` is valid for writing.
-    match unsafe { libc::prlimit(pid, resource as _, std::ptr::null(), &raw mut found) } {
-        0 => Ok(found),
-        _ => Err(io::Error::last_os_error()),
-    }
+    let mut words = line.get(NAME..)?.split_whitespace().map(limit);
+    let (current, maximum) = (words.next()??, words.next()??);
+    Some(Rlimit { current, maximum })
 }
 
 #[cfg(test)]

@@ -151,6 +151,24 @@ fn each_restart_has_lines_of_its_own_in_a_kept_container_too() {
     }
 }
 
+/// The user 0 may have set the limits of every process that has his ids.
+#[test]
+fn no_container_keeps_its_knot_from_telling_of_what_was_delivered() {
+    let Some(ground) = with_password(
+        "report, 'do=starve:1', exit=0",
+        "restart-process-only: true\nrestart-timeout: 0.05",
+    ) else {
+        return;
+    };
+    ground.sandbox("allow-users: [0]\ndefault-user: 0\ndefault-group: 0");
+    let mut tree = ground.start();
+    tree.results("shop/web.0", "report", 4);
+    assert!(tree.stop().success());
+    let lines = audited(&ground);
+    let delivered = lines.iter().filter(|line| line["outcome"] == "delivered");
+    assert!(delivered.count() >= 4, "{lines:#?}");
+}
+
 #[test]
 fn a_container_that_runs_without_a_line_gets_it_from_the_next_supervisor() {
     let Some(ground) = with_password("report, sleep", "") else {

@@ -65,8 +65,11 @@ fn signals_from_inside_do_not_concern_the_knot() {
     needs_root!();
     let script = "for s in TERM INT HUP KILL STOP USR1; do kill -$s 1 && echo sent; done; busybox sleep 0.2; exit 4";
     let mut stage = Stage::new(script);
-    // The same user as the knot's, on the host.
-    stage.plan["ids"]["uid"] = json!(0);
+    // Without it nobody may send the knot any.
+    stage.plan["ids"]["user-namespace"] = json!(false);
+    stage.plan["confinement"] = json!({
+        "capabilities": ["KILL"], "seccomp": "default", "no-new-privileges": true,
+    });
     let ended = stage.run();
     assert_eq!(ended.end(), End::Exited(4), "{}", ended.output);
     assert!(

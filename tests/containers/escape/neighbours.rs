@@ -247,6 +247,35 @@ fn nothing_is_read_through_a_passed_descriptor_of_the_host() {
     );
 }
 
+/// Where neither Landlock nor seccomp, nor even a user namespace, stands before it: what
+/// keeps user 0 from the knot is that it has another user.
+#[test]
+fn the_user_of_a_container_is_not_that_of_its_knot() {
+    let Some(ground) = Ground::new() else { return };
+    let verbs = [
+        "signal",
+        "starve",
+        "renice",
+        "slow-disk",
+        "schedule",
+        "trace",
+    ];
+    let deeds = verbs.map(|verb| format!("try={verb}:1"));
+    for lines in ["", "user-namespace: false"] {
+        let _ = std::fs::remove_file(ground.path("log/stdio/shop.log"));
+        ground.sandbox(&format!(
+            "allow-users: [0]\ndefault-user: 0\ndefault-group: 0\n\
+             seccomp: unconfined\nlandlock: off\n{lines}"
+        ));
+        ground.container(&format!("arguments: ['{}', sleep]", deeds.join("', '")));
+        let tree = ground.start();
+        for deed in &deeds {
+            let result = tree.result("shop/web.0", deed);
+            assert_eq!(result, json!({ "errno": "EPERM" }), "{lines}: {deed}");
+        }
+    }
+}
+
 /// Whoever shares a socket can shut it down for all of its sandbox: the next start
 /// finds out and gets a new one.
 #[test]

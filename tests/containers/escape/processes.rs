@@ -2,15 +2,29 @@
 
 use super::Fails;
 use super::Outcome::{Done, Errno};
-use super::Without::{Loose, Ordinary, Root};
+use super::Place;
+use super::Without::{Loose, Ordinary, Other, Root};
 use nix::errno::Errno::{EACCES, EAGAIN, ENOENT, EPERM, ESRCH};
 
 const CLOSED: Fails = Fails::all(Errno(&[EACCES]));
 
+const REFUSED: Fails = Fails::all(Errno(&[EPERM]));
+
 super::attempts! {
-    /// User zero has the knot's own user id; what keeps him is Landlock (6.12),
-    /// and that a pid namespace's first process takes no signal it does not want.
+    /// Landlock, too, keeps from it (6.12), and that a pid namespace's first process
+    /// takes no signal it does not want.
     the_knot_is_sent_no_signal: "signal:1", Fails::all(Errno(&[EPERM])), Loose(Done);
+
+    /// Nobody in a container, user zero included, has a user id that the knot has.
+    the_knot_is_not_kept_from_writing_its_report: "starve:1", REFUSED,
+        Other(Place::Loose, "starve-child", Done);
+
+    the_knot_is_not_made_to_wait_for_everybody_else: "renice:1", REFUSED,
+        Other(Place::Loose, "renice-child", Done);
+
+    nor_for_the_disk: "slow-disk:1", REFUSED, Other(Place::Loose, "slow-disk-child", Done);
+
+    nor_for_the_processor: "schedule:1", REFUSED, Other(Place::Loose, "schedule-child", Done);
 
     the_environment_of_the_knot_is_not_read: "environment-of:1", CLOSED, Loose(Done);
 

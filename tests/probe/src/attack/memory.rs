@@ -35,7 +35,7 @@ fn pid(object: &str) -> io::Result<Pid> {
 }
 
 /// A child of this program that waits, killed afterwards.
-fn with_child(act: impl FnOnce(i32) -> io::Result<Value>) -> io::Result<Value> {
+pub fn with_child(act: impl FnOnce(i32) -> io::Result<Value>) -> io::Result<Value> {
     struct Killed(Child);
     impl Drop for Killed {
         fn drop(&mut self) {

@@ -7,9 +7,11 @@ use std::process::{Child, Command, Stdio};
 use nix::libc;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use rustix::process::{Resource, Rlimit, prlimit};
 use serde_json::{Value, json};
 
-use super::raw::Argument::Number;
+use super::memory::with_child;
+use super::raw::Argument::{Memory, Number};
 use super::raw::call;
 use super::{Outcome, done, number};
 
@@ -18,6 +20,14 @@ pub fn perform(verb: &str, object: &str) -> Outcome {
         "signal" => signal(object, None),
         "kill" => signal(object, Some(Signal::SIGKILL)),
         "terminate" => signal(object, Some(Signal::SIGTERM)),
+        "starve" => starve(object),
+        "starve-child" => with_child(|child| starve(&child.to_string())),
+        "renice" => renice(object),
+        "renice-child" => with_child(|child| renice(&child.to_string())),
+        "slow-disk" => slow_disk(object),
+        "slow-disk-child" => with_child(|child| slow_disk(&child.to_string())),
+        "schedule" => schedule(object),
+        "schedule-child" => with_child(|child| schedule(&child.to_string())),
         "forks" => forks(object),
         "memory" => memory(object),
         "find-process" => find_process(object),
@@ -32,6 +42,38 @@ pub fn perform(verb: &str, object: &str) -> Outcome {
 
 fn signal(object: &str, signal: Option<Signal>) -> io::Result<Value> {
     done(kill(Pid::from_raw(number(object)?), signal))
+}
+
+/// Lets it write no byte to any file any more.
+fn starve(object: &str) -> io::Result<Value> {
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    done(prlimit(process(object)?, Resource::Fsize, none))
+}
+
+fn renice(object: &str) -> io::Result<Value> {
+    done(rustix::process::setpriority_process(process(object)?, 19))
+}
+
+/// Lets it use a disk only when nobody else does: `IOPRIO_WHO_PROCESS`,
+/// `IOPRIO_CLASS_IDLE`.
+fn slow_disk(object: &str) -> io::Result<Value> {
+    let mut arguments = [1, number(object)?, 3 << 13].map(Number);
+    done(call(libc::SYS_ioprio_set, &mut arguments))
+}
+
+/// Lets it use a processor only when nobody else does.
+fn schedule(object: &str) -> io::Result<Value> {
+    let idle = Number(libc::SCHED_IDLE as u64);
+    let mut priority = [0; size_of::<libc::sched_param>()];
+    let mut arguments = [Number(number(object)?), idle, Memory(&mut priority)];
+    done(call(libc::SYS_sched_setscheduler, &mut arguments))
+}
+
+fn process(object: &str) -> io::Result<Option<rustix::process::Pid>> {
+    Ok(rustix::process::Pid::from_raw(number(object)?))
 }
 
 /// So many children at a time, or the first error; all are gone afterwards.
