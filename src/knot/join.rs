@@ -30,6 +30,7 @@ use super::command_line::Join;
 use super::failure::{Attempt, Failure};
 use super::gate::{self, Gate};
 use super::notice::Notices;
+use super::owner::Owner;
 use super::process::{self, Start};
 use super::secrets::KeyFiles;
 use super::signals::{Sender, Signals};
@@ -114,6 +115,7 @@ fn enter(given: Given, signals: &Signals, notices: &mut Notices) -> Result<(), F
     let proc = mount::open_directory(Path::new("/proc")).cannot("open", "/proc")?;
     namespace::join(&joined.process, CloneFlags::CLONE_NEWNET).cannot("join", "its network")?;
     namespace::join(&given.knot, OF_KNOT).cannot("join", "its namespaces")?;
+    let owner = Owner::draw(&plan.ids).cannot("draw", "a user id for the knot")?;
     let terminal = given.terminal;
     let terminal = terminal.map(|wanted| Terminal::make(wanted, &plan.ids));
     let terminal = terminal.transpose()?;
@@ -128,6 +130,7 @@ fn enter(given: Given, signals: &Signals, notices: &mut Notices) -> Result<(), F
     let stdio = notices.stdio()?;
     let start = Start {
         plan: &plan,
+        owner,
         keys,
         secret_files: Vec::new(),
         confinement: super::confine(&plan, &stdio)?,

@@ -51,6 +51,7 @@ use confine::Confinement;
 use failure::{Attempt, Failure};
 use gate::Gate;
 use notice::Notices;
+use owner::Owner;
 use process::Start;
 use secrets::KeyFiles;
 use signals::{Sender, Signals};
@@ -172,6 +173,7 @@ fn contain(given: Container, signals: &Signals, notices: &mut Notices) -> Result
     bridge::enter(&plan.network, host_proc).map_err(Failure::Network)?;
     let sockets = sockets::complete(&plan, given.sockets)?;
     let (proc, secret_files) = filesystem::enter(&plan, &cgroup)?;
+    let owner = Owner::draw(&plan.ids).cannot("draw", "a user id for the knot")?;
     let terminal = given
         .terminal
         .map(|wanted| Terminal::make(wanted, &plan.ids));
@@ -189,6 +191,7 @@ fn contain(given: Container, signals: &Signals, notices: &mut Notices) -> Result
     let stdio = notices.stdio()?;
     let start = Start {
         plan: &plan,
+        owner,
         confinement: confine(&plan, &stdio)?,
         keys,
         secret_files,

@@ -17,7 +17,7 @@ use super::child;
 use super::confine::{Confinement, both};
 use super::failure::{Attempt, Failure};
 use super::join::Joined;
-use super::owner;
+use super::owner::Owner;
 use super::secrets::KeyFiles;
 use super::signals::{Signals, pass_on};
 use super::terminal::Terminal;
@@ -32,6 +32,8 @@ use crate::sys::procfs;
 pub struct Start<'a> {
     /// The plan.
     pub plan: &'a Plan,
+    /// Who the knot is from the first start on, and who owns the user namespaces.
+    pub owner: Owner,
     /// What keeps the process in, ready for it to take on.
     pub confinement: Confinement,
     /// The key files, read by the process itself.
@@ -139,7 +141,7 @@ impl Start<'_> {
             false => 0,
         };
         let cgroup = self.cgroup.to_be_made_in();
-        owner::fork(owner::of(&self.plan.name), flags, cgroup)
+        self.owner.fork(flags, cgroup)
     }
 
     /// Whether the process gets a new user namespace.

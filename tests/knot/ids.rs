@@ -109,6 +109,25 @@ fn without_a_user_namespace_it_is_the_hosts() {
 }
 
 #[test]
+fn a_knot_has_a_user_of_its_own_which_no_name_tells() {
+    needs_root!();
+    for user_namespace in [true, false] {
+        let start = || {
+            let mut stage = Stage::new("echo ready; exec busybox sleep 600");
+            stage.plan["ids"]["user-namespace"] = json!(user_namespace);
+            let running = stage.start();
+            running.await_output("ready");
+            running
+        };
+        let (one, other) = (start(), start());
+        let [real, effective, saved, of_files] = one.users();
+        assert!(real >= 0xff00_0000, "{real}");
+        assert_eq!([effective, saved, of_files], [real, real, 0]);
+        assert_ne!(other.users()[0], real);
+    }
+}
+
+#[test]
 fn the_process_leads_its_own_session() {
     needs_root!();
     // Field 6 of stat(5) is the session.

@@ -177,6 +177,15 @@ impl Running {
         fs::read_to_string(self.stage.dir.join("stdio")).unwrap()
     }
 
+    /// The knot's user ids: real, effective, saved, and that of files.
+    pub fn users(&self) -> [u32; 4] {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("Uid:"));
+        let ids = line.unwrap().split_whitespace().map(|id| id.parse());
+        let ids: Vec<_> = ids.map(Result::unwrap).collect();
+        ids.try_into().unwrap()
+    }
+
     /// Waits until the container has printed `text`.
     pub fn await_output(&self, text: &str) {
         let start = Instant::now();

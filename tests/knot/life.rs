@@ -264,7 +264,10 @@ fn a_process_is_started_again_in_the_kept_container() {
         );
         stage.plan["ids"]["user-namespace"] = json!(user_namespace);
         let running = stage.start();
+        running.await_output("1\n");
+        let [_, user, ..] = running.users();
         running.await_output("\n4\n");
+        assert_eq!(running.users()[1..3], [user, user]);
         let status = fs::read_to_string(format!("/proc/{}/status", running.pid)).unwrap();
         // KILL, SETGID, SETUID, SETFCAP; and SYS_ADMIN.
         let kept = if user_namespace {
