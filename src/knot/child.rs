@@ -30,8 +30,8 @@ use crate::sys::{descriptor, disposition, memory, mount};
 pub fn run(start: &Start<'_>, doors: &Doors, ready: OwnedFd, tell: OwnedFd) -> ! {
     disposition::reset_all();
     let _ = SigSet::empty().thread_set_mask();
-    let mut go = [0];
-    if File::from(ready).read_exact(&mut go).is_err() {
+    let begun = begin_session(start);
+    if wait_for_go(ready).is_err() {
         // The knot has failed, and tells it itself.
         std::process::exit(125);
     }
@@ -39,10 +39,26 @@ pub fn run(start: &Start<'_>, doors: &Doors, ready: OwnedFd, tell: OwnedFd) -> !
     let above = start.plan.sockets.iter().map(|socket| socket.fd + 1).max();
     let above = above.unwrap_or(0).max(3) as RawFd;
     let tell = rustix::io::fcntl_dupfd_cloexec(&tell, above).unwrap_or(tell);
-    let Err(failure) = become_process(start, doors, &tell);
+    let Err(failure) = begun.and_then(|()| become_process(start, doors, &tell));
     let line = serde_json::to_vec(&failure.report()).expect("a report is always JSON");
     let _ = File::from(tell).write_all(&line);
     std::process::exit(failure.status().into());
+}
+
+/// Before anybody else may open the terminal: then it could be another session's.
+fn begin_session(start: &Start<'_>) -> Result<(), Failure> {
+    setsid().cannot("begin", "a session")?;
+    match &start.terminal {
+        Some(terminal) => terminal.control(),
+        None => Ok(()),
+    }
+}
+
+/// Lets the knot know that the session has begun, and waits for it.
+fn wait_for_go(ready: OwnedFd) -> io::Result<()> {
+    let mut ready = File::from(ready);
+    ready.write_all(b"!")?;
+    ready.read_exact(&mut [0])
 }
 
 fn become_process(start: &Start<'_>, doors: &Doors, tell: &OwnedFd) -> Result<Infallible, Failure> {
@@ -53,7 +69,6 @@ fn become_process(start: &Start<'_>, doors: &Doors, tell: &OwnedFd) -> Result<In
         let _ = memory::lock_all(getrlimit(Resource::Memlock).current.is_none());
     }
     doors.enter()?;
-    setsid().cannot("begin", "a session")?;
     match &start.joined {
         Some(joined) => joined.enter()?,
         // From here on its own cgroup is the root of those it sees.
@@ -62,9 +77,6 @@ fn become_process(start: &Start<'_>, doors: &Doors, tell: &OwnedFd) -> Result<In
     start.confinement.apply()?;
     if let Some(joined) = &start.joined {
         joined.end_with_parent()?;
-    }
-    if let Some(terminal) = &start.terminal {
-        terminal.control()?;
     }
     let root = mount::open_directory(Path::new("/")).cannot("open", "/")?;
     let descriptors = descriptors(start, &root)?;

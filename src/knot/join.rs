@@ -117,7 +117,7 @@ fn enter(given: Given, signals: &Signals, notices: &mut Notices) -> Result<(), F
     namespace::join(&given.knot, OF_KNOT).cannot("join", "its namespaces")?;
     let owner = Owner::draw(&plan.ids).cannot("draw", "a user id for the knot")?;
     let terminal = given.terminal;
-    let terminal = terminal.map(|wanted| Terminal::make(wanted, &plan.ids));
+    let terminal = terminal.map(|wanted| Terminal::make(wanted, owner));
     let terminal = terminal.transpose()?;
     match gate::pass(Some(&given.gate), signals).cannot("wait for", "lithos_ctl")? {
         Gate::Open => {}

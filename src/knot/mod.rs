@@ -174,9 +174,7 @@ fn contain(given: Container, signals: &Signals, notices: &mut Notices) -> Result
     let sockets = sockets::complete(&plan, given.sockets)?;
     let (proc, secret_files) = filesystem::enter(&plan, &cgroup)?;
     let owner = Owner::draw(&plan.ids).cannot("draw", "a user id for the knot")?;
-    let terminal = given
-        .terminal
-        .map(|wanted| Terminal::make(wanted, &plan.ids));
+    let terminal = given.terminal.map(|wanted| Terminal::make(wanted, owner));
     let terminal = terminal.transpose()?;
     match gate::pass(given.gate.as_ref(), signals).cannot("wait for", "the supervisor")? {
         Gate::Open => {}

@@ -51,6 +51,15 @@ impl Owner {
         Ok(Self(Uid::from_raw(drawn)))
     }
 
+    /// Makes a file that is the owner's from the first moment on.
+    pub fn make<T>(self, make: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        setfsuid(self.0);
+        let made = make();
+        setfsuid(ROOT);
+        stay_closed()?;
+        made
+    }
+
     /// Makes a process by the `CLONE_NEW…` of `flags`, in `cgroup` if there is one. From
     /// here on this process is the owner, and so it owns a user namespace made.
     pub fn fork(self, flags: i32, cgroup: Option<BorrowedFd<'_>>) -> io::Result<Side> {
@@ -83,7 +92,11 @@ fn become_user(real: Uid, user: Uid) -> io::Result<()> {
     setresuid(real, user, user)?;
     capability::use_permitted()?;
     setfsuid(ROOT);
-    // A new id makes it whatever fs.suid_dumpable is.
+    stay_closed()
+}
+
+/// A new id makes it whatever fs.suid_dumpable is.
+fn stay_closed() -> io::Result<()> {
     Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
 }
 

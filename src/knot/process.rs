@@ -9,6 +9,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::OFlags;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, setrlimit};
 
@@ -114,8 +115,10 @@ impl Start<'_> {
 
     /// Makes the process and sees it execute the program.
     pub fn process(&self, signals: &Signals) -> Result<Started, Failure> {
-        let pipe = || pipe_with(PipeFlags::CLOEXEC).cannot("make", "a pipe");
-        let ((ready, go), (tale, tell)) = (pipe()?, pipe()?);
+        let (tale, tell) = pipe_with(PipeFlags::CLOEXEC).cannot("make", "a pipe")?;
+        let (family, flags) = (AddressFamily::UNIX, SocketFlags::CLOEXEC);
+        let (ready, go) = socketpair(family, SocketType::STREAM, flags, None)
+            .cannot("make", "a pair of sockets")?;
         let doors = self.cgroup.doors()?;
         match self.fork().cannot("make", "a process")? {
             Side::Child => {
@@ -125,10 +128,14 @@ impl Start<'_> {
             Side::Parent { pid, .. } => {
                 drop((ready, tell, doors));
                 let pid = Pid::from_raw(pid).expect("a child's pid is not 0");
+                let mut go = File::from(go);
+                if let Some(terminal) = &self.terminal {
+                    // If it has ended instead, that is found out later.
+                    let _ = go.read(&mut [0]);
+                    terminal.give_to(&self.plan.ids)?;
+                }
                 self.prepare(pid)?;
-                File::from(go)
-                    .write_all(b"!")
-                    .cannot("release", "the process")?;
+                go.write_all(b"!").cannot("release", "the process")?;
                 let opened = self.listen(pid, tale, signals)?;
                 Ok(Started { pid, opened })
             }

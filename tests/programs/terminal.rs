@@ -287,6 +287,8 @@ fn a_shell_executed_in_a_container_has_a_terminal_of_the_containers_own() {
     session
         .type_in("for n in 0 1 2; do busybox readlink /proc/self/fd/$n; done; busybox stty size\r");
     session.expect("/dev/pts/0\r\n/dev/pts/0\r\n/dev/pts/0\r\n33 101");
+    session.type_in("busybox stat -c 'it is %u:%g %a' $(busybox tty)\r");
+    session.expect("it is 1000:5 620");
     session.type_in("busybox sleep 3000\r");
     wait_or(|| find_sleep("3000").then_some(())).expect("the job");
     session.type_in("\x03");
@@ -295,6 +297,32 @@ fn a_shell_executed_in_a_container_has_a_terminal_of_the_containers_own() {
     session.type_in("exit 7\r");
     assert_eq!(session.ended().code(), Some(7));
     assert!(!session.is_raw());
+}
+
+/// The container's process leads a session and has no terminal: whichever it opens is its
+/// own from then on, if it is not another session's.
+#[test]
+fn no_process_takes_the_terminal_of_a_command_before_it_is_executed() {
+    let root = "allow-users: [0]\ndefault-user: 0\ndefault-group: 0";
+    for (lines, user) in [("", 1000), (root, 0), ("user-namespace: false", 1000)] {
+        let Some(ground) = ground_with_busybox("environ: { PATH: /bin }") else {
+            return;
+        };
+        ground.sandbox(lines);
+        ground.container(
+            "environ: { PATH: /bin }\narguments: [report, 'do=seize-terminal:/dev/pts/0']",
+        );
+        let tree = ground.start();
+        tree.result("shop/web.0", "report");
+        let script = "busybox stat -c 'it is of %u' $(busybox tty)";
+        for _ in 0..20 {
+            let args = ["shop/web.0", "--", "busybox", "sh", "-c", script];
+            let mut session = Session::of(&exec(&ground, &args), false);
+            let status = session.ended();
+            assert!(status.success(), "{lines}: {}", session.shown());
+            session.expect(&format!("it is of {user}"));
+        }
+    }
 }
 
 /// The state of a process, as a letter: `T` is stopped.

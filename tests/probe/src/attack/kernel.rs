@@ -3,9 +3,11 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
 
 use nix::libc;
 use nix::sys::personality::{self, Persona};
+use nix::sys::signal::{SigSet, Signal};
 use serde_json::{Value, json};
 
 use super::raw::Argument::{Memory, Number};
@@ -29,6 +31,7 @@ pub fn perform(verb: &str, object: &str) -> Outcome {
         "delete-module" => with_text(libc::SYS_delete_module, "no such module", &[0]),
         "open-by-handle" => open_by_handle(),
         "personality" => done(personality::set(Persona::ADDR_NO_RANDOMIZE)),
+        "seize-terminal" => seize(object),
         "type-into-terminal" => terminal(libc::TIOCSTI),
         "paste-into-console" => terminal(0x541c), // TIOCLINUX
         #[cfg(target_arch = "x86_64")]
@@ -215,4 +218,16 @@ fn terminal(request: libc::c_ulong) -> io::Result<Value> {
     // Its end would be a hangup of this session.
     std::mem::forget(terminal);
     done(result)
+}
+
+/// Opens a terminal over and over, which makes it that of this session if it is nobody's.
+fn seize(path: &str) -> ! {
+    // What comes of it when it ends.
+    let mut hangup = SigSet::empty();
+    hangup.add(Signal::SIGHUP);
+    let _ = hangup.thread_block();
+    loop {
+        let _ = std::fs::set_permissions(path, PermissionsExt::from_mode(0o666));
+        let _ = File::options().read(true).write(true).open(path);
+    }
 }
