@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use libfuzzer_sys::fuzz_target;
-use lithos::check::explain::Origins;
+use lithos::resolve::Origins;
 use lithos::resolve::plan::Plan;
 
 fuzz_target!(|json: &[u8]| {
