@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::cause::Cause;
 use crate::document::{DocumentError, EditError};
@@ -199,6 +199,15 @@ quick_error! {
             display("cannot write to standard output: {}", Cause(cause))
             source(cause)
         }
+    }
+}
+
+/// A file that cannot be read.
+pub fn unreadable(path: &Path, cause: io::Error) -> Failure {
+    Failure::ReadFile {
+        what: "file",
+        path: path.to_owned(),
+        cause,
     }
 }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
-use super::failure::Failure;
+use super::failure::{Failure, unreadable};
 use super::rewrite::open_regular;
 use super::survey::if_there;
 use crate::ShortHash;
@@ -96,14 +96,6 @@ fn line_of(beginnings: &[String], mut content: impl Read) -> io::Result<Option<u
 
 fn ends_of_lines(bytes: &[u8]) -> usize {
     bytes.iter().filter(|byte| **byte == b'\n').count()
-}
-
-fn unreadable(path: &Path, cause: io::Error) -> Failure {
-    Failure::ReadFile {
-        what: "file",
-        path: path.to_owned(),
-        cause,
-    }
 }
 
 #[cfg(test)]

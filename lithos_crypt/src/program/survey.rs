@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 use rustix::io::Errno;
 
-use super::failure::Failure;
+use super::failure::{Failure, unreadable};
 use super::progress::Progress;
 use super::recipients::FILE_NAME;
 use super::rewrite::{self, read_bounded};
@@ -310,12 +310,4 @@ pub fn several(found: &[Entry<'_>], path: &Path) -> Failure {
     let line = last.place().line;
     let cause = EditError::Duplicate { name, line };
     Failure::Edit { path, cause }
-}
-
-fn unreadable(path: &Path, cause: io::Error) -> Failure {
-    Failure::ReadFile {
-        what: "file",
-        path: path.to_owned(),
-        cause,
-    }
 }

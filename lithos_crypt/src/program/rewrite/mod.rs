@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
-use super::failure::Failure;
+use super::failure::{Failure, unreadable};
 use crate::document::{Document, MAX_BYTES};
 pub use create::create;
 use journal::{Journal, Locks, Step};
@@ -358,14 +358,6 @@ fn real_path(path: &Path) -> io::Result<PathBuf> {
             Ok(fs::canonicalize(directory.unwrap_or(Path::new(".")))?.join(name))
         }
         found => found,
-    }
-}
-
-fn unreadable(path: &Path, cause: io::Error) -> Failure {
-    Failure::ReadFile {
-        what: "file",
-        path: path.to_owned(),
-        cause,
     }
 }
 
