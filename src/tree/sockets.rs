@@ -316,13 +316,17 @@ mod tests {
         }
     }
 
+    fn staged(reuse_addr: bool) -> (u16, Plan, Sockets) {
+        let port = free_port();
+        let mut plan = with_socket("shop/web.0", port, false);
+        plan.sockets[0].reuse_addr = reuse_addr;
+        (port, plan, Sockets::default())
+    }
+
     #[test]
     fn is_bound_anew_when_a_holder_has_shut_it_down() {
         for reuse_addr in [true, false] {
-            let port = free_port();
-            let mut plan = with_socket("shop/web.0", port, false);
-            plan.sockets[0].reuse_addr = reuse_addr;
-            let mut sockets = Sockets::default();
+            let (port, plan, mut sockets) = staged(reuse_addr);
             let held = sockets.take(&plan).unwrap();
             shutdown(&held[0], Shutdown::Both).unwrap();
             assert!(!connects(port));
@@ -335,10 +339,7 @@ mod tests {
     #[test]
     fn is_bound_anew_when_a_holder_has_let_it_take_few() {
         for reuse_addr in [true, false] {
-            let port = free_port();
-            let mut plan = with_socket("shop/web.0", port, false);
-            plan.sockets[0].reuse_addr = reuse_addr;
-            let mut sockets = Sockets::default();
+            let (port, plan, mut sockets) = staged(reuse_addr);
             let held = sockets.take(&plan).unwrap();
             setsockopt(&held[0], BindToDevice, &"lo".into()).unwrap();
             let before = inode(&held[0]);

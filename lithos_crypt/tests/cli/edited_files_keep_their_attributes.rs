@@ -113,7 +113,9 @@ fn or_are_left_as_they_are_if_an_access_list_cannot_be_kept() {
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(
-        said.ends_with("its access list cannot be kept: operation not supported\n"),
+        said.ends_with(
+            "its access list cannot be kept (`setfacl -b` removes it): operation not supported\n"
+        ),
         "{said}"
     );
     assert_eq!(desk.read("s.yaml"), before);

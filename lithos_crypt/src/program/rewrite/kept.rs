@@ -65,7 +65,10 @@ impl Kept {
             let set = fsetxattr(new, &name[..], value, XattrFlags::empty());
             if let (Err(cause), true) = (set, is_access_list(name)) {
                 let cause = io::Error::from(cause);
-                let reason = format!("its access list cannot be kept: {}", Cause(&cause));
+                let reason = format!(
+                    "its access list cannot be kept (`setfacl -b` removes it): {}",
+                    Cause(&cause)
+                );
                 return Err(io::Error::new(cause.kind(), reason));
             }
         }
